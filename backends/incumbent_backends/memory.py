@@ -1,0 +1,371 @@
+"""The reference driver: a store in the memory of one process, for tests, demos and simulations.
+
+It is written to be read beside `api.py`. Every verb is one step, a plain function that runs without
+a pause, so each law shows as a line or two of Python instead of as a transaction. `MemoryStore`
+is the "server", `Memory` the driver; between them lies `MemoryStore.perform`, the "network".
+
+No clock is in the store, as in the SQL drivers: a session carries a count of its renewals, and
+whoever watches ends it after seeing that count unchanged for backend_ttl × 1.02 on its own clock.
+A store belongs to one event loop.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import Any, Self, TypeVar
+
+from incumbent_backends.api import (
+    Claim,
+    Expiry,
+    Limits,
+    Options,
+    Rejected,
+    Renewal,
+    Snapshot,
+    Synced,
+    Term,
+    Unavailable,
+)
+
+__all__ = ["Call", "Memory", "MemoryStore"]
+
+MARKER = "memory, layout 1"
+PATIENCE = 1.02  # of a ttl: two clocks within 1 % of true cannot disagree by more
+LOOK_EVERY = 0.25  # seconds between two looks at the other sessions' renewals
+VACANT = 0  # the version of every vacancy; led elections count from 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One crossing from a driver to its store: whose, for what."""
+
+    backend: "Memory"
+    verb: str  # enter, renew, acquire, release, read, watch, expire or leave
+    election: str  # "" for what concerns no single one
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    renewals: int
+    backend_ttl: timedelta
+
+
+@dataclass(eq=False, slots=True)
+class Watcher:
+    """What changed since a watch last looked; names only, so that it tells the latest state."""
+
+    changed: dict[str, None] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Space:
+    """One namespace of the store. Every method is atomic: none of them waits."""
+
+    def __init__(self) -> None:
+        self.marker = MARKER
+        self.sessions: dict[str, SessionRow] = {}
+        self.terms: dict[str, tuple[int, Term]] = {}  # election: (version, term)
+        self.watchers: set[Watcher] = set()
+        self._names = count(1)
+        self._tokens = count(1)  # one counter a namespace: forgetting an election loses nothing
+        self._versions = count(VACANT + 1)
+
+    def open_session(self, backend_ttl: timedelta) -> str:
+        name = f"session-{next(self._names)}"
+        self.sessions[name] = SessionRow(0, backend_ttl)
+        return name
+
+    def end_session(self, name: str, renewals: int | None = None) -> None:
+        """End it with its terms; given `renewals`, only if none came since (compare-and-swap)."""
+        row = self.sessions.get(name)
+        if row is None or renewals not in (None, row.renewals):
+            return
+        del self.sessions[name]
+        for term in self.hanging_on(name):
+            self.delete(term.election)
+
+    def renew_session(self, name: str, at_least: timedelta = timedelta(0)) -> timedelta:
+        """Count a renewal, for no less than `at_least`; return the ttl that now holds."""
+        row = self.sessions[name]
+        ttl = max(row.backend_ttl, at_least)
+        self.sessions[name] = SessionRow(row.renewals + 1, ttl)
+        for term in self.hanging_on(name):  # they were promised the longer ttl with it
+            if term.backend_ttl < ttl:
+                self.put(replace(term, backend_ttl=ttl))
+        return ttl
+
+    def hanging_on(self, session: str) -> list[Term]:
+        return [term for _, term in self.terms.values() if term.session == session]
+
+    def term(self, election: str) -> Term | None:
+        return self.snapshot(election).term
+
+    def snapshot(self, election: str) -> Snapshot:
+        version, term = self.terms.get(election, (VACANT, None))
+        return Snapshot(election, version, term)
+
+    def mint(self) -> int:
+        return next(self._tokens)
+
+    def put(self, term: Term) -> None:
+        self.terms[term.election] = (next(self._versions), term)
+        self._notify(term.election)
+
+    def delete(self, election: str) -> None:
+        if self.terms.pop(election, None) is not None:
+            self._notify(election)
+
+    def _notify(self, election: str) -> None:
+        for watcher in self.watchers:
+            watcher.changed[election] = None
+            watcher.wake.set()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MemoryStore:
+    """A store to share between drivers. Tests and simulations subclass it to misbehave."""
+
+    def __init__(self, *, wall: Callable[[], datetime] = _utc_now) -> None:
+        self.wall = wall  # for begin_time, which is for people
+        self._spaces: dict[str, Space] = {}
+
+    def space(self, namespace: str) -> Space:
+        return self._spaces.setdefault(namespace, Space())
+
+    async def perform(self, call: Call, step: Callable[[], T]) -> T:
+        """Take one atomic step for a driver.
+
+        An override may wait before it or after it, raise Unavailable before it or after it, take
+        it late in a task of its own, or twice: all that a network and a client's timeout can do.
+        """
+        return step()
+
+
+_URL = re.compile(r"memory://(?P<name>[A-Za-z0-9._-]*)/?", re.IGNORECASE)
+_named: dict[str, MemoryStore] = {}
+
+
+class Memory:
+    """`memory://`: a store of its own. `memory://NAME`: one shared within this process."""
+
+    def __init__(self, url: str, options: Options) -> None:
+        self._join(_store_of(url), options, moves_terms=True)
+
+    @classmethod
+    def on(cls, store: MemoryStore, options: Options, *, moves_terms: bool = True) -> Self:
+        """Open onto `store`; without `moves_terms` it acts as a store of session locks."""
+        backend = cls("memory://", options)
+        backend._join(store, options, moves_terms=moves_terms)
+        return backend
+
+    def _join(self, store: MemoryStore, options: Options, *, moves_terms: bool) -> None:
+        self._store = store
+        self._options = options
+        self._moves = moves_terms
+        self._space = store.space(options.namespace)
+        self._session = ""
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            kind="memory",
+            expiry=Expiry.LEASE if self._moves else Expiry.SESSION,
+            min_backend_ttl=timedelta(seconds=1),
+            max_backend_ttl=timedelta(days=1),
+            expiry_factor=PATIENCE,
+            expiry_slack=timedelta(seconds=LOOK_EVERY),
+            moves_terms=self._moves,
+            survives_gateway=False,
+            survives_restart=False,
+            notes=("Everything, the token counter too, ends with the gateway's process.",),
+        )
+
+    @property
+    def session(self) -> str:
+        return self._session
+
+    async def __aenter__(self) -> Self:
+        await self._perform("enter", "", self._enter)
+        return self
+
+    def _enter(self) -> None:
+        if self._space.marker != MARKER:
+            raise Rejected(
+                f"namespace {self._options.namespace!r} belongs to {self._space.marker!r}, "
+                f"this gateway to {MARKER!r}: choose another namespace"
+            )
+        self._session = self._space.open_session(self._options.backend_ttl)
+
+    async def __aexit__(self, *exc: object) -> None:
+        with suppress(Unavailable):  # silence ends the session as well, only later
+            await self._perform("leave", "", partial(self._leave, self._session))
+
+    def _leave(self, session: str) -> None:
+        if not (self._moves and self._space.hanging_on(session)):
+            self._space.end_session(session)
+
+    async def renew(self, keep: Collection[Claim]) -> Renewal:
+        began = self._options.clock.now()
+        # Fixed now, however late the step is taken. The attempt is part of it: a term that moved
+        # away and came back meanwhile is a newer acquisition.
+        hung = [(t.election, t.token, t.attempt) for t in self._space.hanging_on(self._session)]
+        under_way = {claim.election for claim in keep if claim.token is None}
+        wanted = {(claim.election, claim.token) for claim in keep}
+        unwanted = {h for h in hung if h[0] not in under_way and h[:2] not in wanted}
+        step = partial(self._renew, self._session, unwanted)
+        survivors, granted = await self._perform("renew", "", step)
+        return Renewal(survivors, began + granted.total_seconds())
+
+    def _renew(
+        self, session: str, unwanted: set[tuple[str, int, int]]
+    ) -> tuple[frozenset[Claim], timedelta]:
+        for term in self._space.hanging_on(session):
+            if (term.election, term.token, term.attempt) in unwanted:
+                self._space.delete(term.election)
+        if self._session not in self._space.sessions:
+            self._session = self._space.open_session(self._options.backend_ttl)
+        granted = self._space.renew_session(self._session)
+        hanging = self._space.hanging_on(self._session)
+        return frozenset(Claim(term.election, term.token) for term in hanging), granted
+
+    async def acquire(
+        self, election: str, *, holder: str, attempt: int, candidate: str,
+        value: bytes | None, resume: int | None = None,
+    ) -> Snapshot:  # fmt: skip
+        bid = Term(
+            election=election, token=0, holder=holder, attempt=attempt, candidate=candidate,
+            value=b"" if value is None else value, session=self._session,
+            backend_ttl=self._options.backend_ttl, begin_time=self._store.wall(),
+        )  # fmt: skip
+        if resume is None:
+            return await self._perform("acquire", election, partial(self._win, bid))
+        step = partial(self._resume, bid, resume, keeps_value=value is None)
+        return await self._perform("acquire", election, step)
+
+    def _win(self, bid: Term) -> Snapshot:
+        session = self._living(bid.session)
+        if self._space.term(bid.election) is None:
+            won = replace(bid, token=self._space.mint(), backend_ttl=session.backend_ttl)
+            self._space.put(won)
+        return self._space.snapshot(bid.election)
+
+    def _resume(self, bid: Term, token: int, *, keeps_value: bool) -> Snapshot:
+        self._living(bid.session)
+        term = self._space.term(bid.election)
+        if term and (term.token, term.holder) == (token, bid.holder) and self._may_pass(term, bid):
+            # Renewed in the same step, for no less than the term was promised: never a shortening.
+            ttl = self._space.renew_session(bid.session, at_least=term.backend_ttl)
+            value = term.value if keeps_value else bid.value
+            moved = replace(term, session=bid.session, attempt=bid.attempt, value=value)
+            self._space.put(replace(moved, backend_ttl=ttl))
+        return self._space.snapshot(bid.election)
+
+    def _may_pass(self, term: Term, bid: Term) -> bool:
+        if term.session == bid.session:
+            return bid.attempt >= term.attempt
+        return self._moves and bid.attempt > term.attempt
+
+    def _living(self, session: str) -> SessionRow:
+        row = self._space.sessions.get(session)
+        if row is None:
+            raise Unavailable(f"session {session!r} has ended; the next renewal opens another")
+        return row
+
+    async def release(self, term: Term) -> None:
+        await self._perform("release", term.election, partial(self._release, term))
+
+    def _release(self, term: Term) -> None:
+        present = self._space.term(term.election)
+        if present and (present.token, present.session) == (term.token, term.session):
+            self._space.delete(term.election)
+
+    async def read(self, election: str) -> Snapshot:
+        return await self._perform("read", election, partial(self._space.snapshot, election))
+
+    async def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
+        watcher = Watcher()
+        self._space.watchers.add(watcher)
+        told: dict[str, object] = {}
+        sightings: dict[str, tuple[int, float]] = {}
+        try:
+            watcher.changed |= await self._perform("watch", "", lambda: dict.fromkeys(self._led()))
+            synced = False
+            while True:
+                for election in list(watcher.changed):
+                    del watcher.changed[election]  # before the read: a later change puts it back
+                    step = partial(self._space.snapshot, election)
+                    snapshot = await self._perform("watch", election, step)
+                    if snapshot.version != told.get(election, VACANT):
+                        _remember(told, snapshot)
+                        yield snapshot
+                if not synced:
+                    synced = True
+                    yield Synced()
+                pause = await self._end_silent_sessions(sightings)
+                if not watcher.changed:
+                    watcher.wake.clear()
+                    await _first_of(watcher.wake.wait(), self._options.clock.sleep(pause))
+        finally:
+            self._space.watchers.discard(watcher)
+
+    def _led(self) -> list[str]:
+        return list(self._space.terms)
+
+    async def _end_silent_sessions(self, sightings: dict[str, tuple[int, float]]) -> float:
+        """End who was silent for too long; return the seconds until the next look is due."""
+        rows = await self._perform("watch", "", self._space.sessions.copy)
+        now = self._options.clock.now()  # silence counts from the arrival of a read
+        pause = LOOK_EVERY
+        for gone in sightings.keys() - rows.keys():
+            del sightings[gone]
+        for name, row in rows.items():
+            if name == self._session:
+                continue
+            renewals, since = sightings.get(name, (None, now))
+            if renewals != row.renewals:
+                since = now
+            sightings[name] = (row.renewals, since)
+            left = since + row.backend_ttl.total_seconds() * PATIENCE - now
+            if left <= 0:
+                step = partial(self._space.end_session, name, row.renewals)
+                await self._perform("expire", "", step)
+            pause = min(pause, left)
+        return max(pause, 0.001)  # never a busy loop, whatever a clock rounds
+
+    def _perform(self, verb: str, election: str, step: Callable[[], T]) -> Coroutine[Any, Any, T]:
+        return self._store.perform(Call(self, verb, election), step)
+
+
+def _store_of(url: str) -> MemoryStore:
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise Rejected("a memory store is memory:// or memory://NAME, with nothing after it")
+    name: str = match["name"]
+    return _named.setdefault(name, MemoryStore()) if name else MemoryStore()
+
+
+def _remember(told: dict[str, object], snapshot: Snapshot) -> None:
+    if snapshot.term is None:
+        told.pop(snapshot.election, None)  # or names would pile up for ever
+    else:
+        told[snapshot.election] = snapshot.version
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,44 @@
+# Every verb is a script or one command; the scripts say how.
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check fmt proto lock bench simulate clean
+
+# Passed on: make test ARGS="-k resume", make serve ARGS="--backend memory://"
+ARGS ?=
+SEEDS ?= 50
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install everything for development: .venv, and grpcurl where Go is
+	@scripts/setup dev
+	@scripts/grpcurl
+
+serve: ## Run a gateway on a SQLite file, 127.0.0.1:7400 (ARGS=its flags)
+	@scripts/setup runtime
+	@exec .venv/bin/incumbent-server $(ARGS)
+
+test: setup ## Run all tests (ARGS=pytest's)
+	@exec scripts/test $(ARGS)
+
+check: setup ## Format, ruff, mypy, imports, buf, generated code, locks
+	@exec scripts/check $(ARGS)
+
+fmt: setup ## Format the code and mend what can be mended
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+proto: setup ## Write the generated code anew from proto/
+	@exec scripts/proto
+
+lock: ## Take newer versions into requirements/
+	@exec scripts/lock --upgrade
+
+bench: setup ## Run the benchmarks (ARGS=theirs)
+	@exec .venv/bin/python -m bench $(ARGS)
+
+simulate: setup ## Run the simulation (SEEDS=how many)
+	@exec .venv/bin/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+
+clean: ## Remove what the tools made here, .venv and .tools included
+	@rm -rf .venv .venv-* .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

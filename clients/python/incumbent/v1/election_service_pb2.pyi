@@ -33,15 +33,18 @@ class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_State.ValueType
     STATE_WAITING: _State.ValueType  # 1
     """The candidate waits. `term` is that of the present leader, if any."""
     STATE_LEADING: _State.ValueType  # 2
-    """The candidate leads. `term` is its own. Without `trust_for`, where heartbeats are due, it sends one at once and
-    leads from the answer on.
+    """The candidate leads. `term` is its own. Without `trust_for`, where heartbeats are due, it sends
+    one at once and leads from the answer on.
     """
     STATE_JEOPARDY: _State.ValueType  # 3
-    """The candidate leads, but the gateway has not confirmed its session with the store for half a backend ttl. `term`
-    is its own. The state ends in LEADING or LOST; the client enters at another gateway while trust runs.
+    """The candidate leads, but the gateway has not confirmed its session with the store for half a
+    backend ttl. `term` is its own. The state ends in LEADING or LOST; the client enters at another
+    gateway while trust runs.
     """
     STATE_LOST: _State.ValueType  # 4
-    """The candidacy is over for this stream; `reason` says why. It is the last response of the stream."""
+    """The candidacy is over for this stream; `reason` says why. It is the last response of the
+    stream.
+    """
 
 class State(_State, metaclass=_StateEnumTypeWrapper):
     """State says where a candidacy stands."""
@@ -51,15 +54,18 @@ STATE_UNSPECIFIED: State.ValueType  # 0
 STATE_WAITING: State.ValueType  # 1
 """The candidate waits. `term` is that of the present leader, if any."""
 STATE_LEADING: State.ValueType  # 2
-"""The candidate leads. `term` is its own. Without `trust_for`, where heartbeats are due, it sends one at once and
-leads from the answer on.
+"""The candidate leads. `term` is its own. Without `trust_for`, where heartbeats are due, it sends
+one at once and leads from the answer on.
 """
 STATE_JEOPARDY: State.ValueType  # 3
-"""The candidate leads, but the gateway has not confirmed its session with the store for half a backend ttl. `term`
-is its own. The state ends in LEADING or LOST; the client enters at another gateway while trust runs.
+"""The candidate leads, but the gateway has not confirmed its session with the store for half a
+backend ttl. `term` is its own. The state ends in LEADING or LOST; the client enters at another
+gateway while trust runs.
 """
 STATE_LOST: State.ValueType  # 4
-"""The candidacy is over for this stream; `reason` says why. It is the last response of the stream."""
+"""The candidacy is over for this stream; `reason` says why. It is the last response of the
+stream.
+"""
 Global___State: _TypeAlias = State  # noqa: Y015
 
 class _OnDisconnect:
@@ -71,24 +77,30 @@ class _OnDisconnectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnDiscon
     ON_DISCONNECT_UNSPECIFIED: _OnDisconnect.ValueType  # 0
     """The client leaves the choice to the gateway: KEEP when `credential` is given, RELEASE when not."""
     ON_DISCONNECT_KEEP: _OnDisconnect.ValueType  # 1
-    """The candidacy stays until ttl has run out since the last message; the client may resume it. Heartbeats are due."""
+    """The candidacy stays until ttl has run out since the last message; the client may resume it.
+    Heartbeats are due.
+    """
     ON_DISCONNECT_RELEASE: _OnDisconnect.ValueType  # 2
-    """The candidacy ends as soon as the stream does. Heartbeats are optional: until the first one the open stream is the
-    proof of life and `trust_for` stays unset. What lies between client and gateway can break a stream while the
-    client still runs; in that moment only the token protects.
+    """The candidacy ends as soon as the stream does. Heartbeats are optional: until the first one the
+    open stream is the proof of life and `trust_for` stays unset. What lies between client and
+    gateway can break a stream while the client still runs; in that moment only the token protects.
     """
 
 class OnDisconnect(_OnDisconnect, metaclass=_OnDisconnectEnumTypeWrapper):
-    """OnDisconnect says what becomes of a term or a place in the queue when the stream ends without a `resign`."""
+    """OnDisconnect says what becomes of a term or a place in the queue when the stream ends without a
+    `resign`.
+    """
 
 ON_DISCONNECT_UNSPECIFIED: OnDisconnect.ValueType  # 0
 """The client leaves the choice to the gateway: KEEP when `credential` is given, RELEASE when not."""
 ON_DISCONNECT_KEEP: OnDisconnect.ValueType  # 1
-"""The candidacy stays until ttl has run out since the last message; the client may resume it. Heartbeats are due."""
+"""The candidacy stays until ttl has run out since the last message; the client may resume it.
+Heartbeats are due.
+"""
 ON_DISCONNECT_RELEASE: OnDisconnect.ValueType  # 2
-"""The candidacy ends as soon as the stream does. Heartbeats are optional: until the first one the open stream is the
-proof of life and `trust_for` stays unset. What lies between client and gateway can break a stream while the
-client still runs; in that moment only the token protects.
+"""The candidacy ends as soon as the stream does. Heartbeats are optional: until the first one the
+open stream is the proof of life and `trust_for` stays unset. What lies between client and
+gateway can break a stream while the client still runs; in that moment only the token protects.
 """
 Global___OnDisconnect: _TypeAlias = OnDisconnect  # noqa: Y015
 
@@ -130,11 +142,14 @@ class Term(_message.Message):
     election: _builtins.str
     """The name of the election, 1 to 255 bytes."""
     token: _builtins.int
-    """The fencing token, greater than 0 and strictly greater than that of every earlier term of the election. A resource
-    that refuses any token below the highest that it has seen is safe from former leaders.
+    """The fencing token, greater than 0 and strictly greater than that of every earlier term of the
+    election. A resource that refuses any token below the highest that it has seen is safe from
+    former leaders.
     """
     candidate: _builtins.str
-    """The label of the leader, 1 to 128 code points. It is no identity: two processes may carry the same label."""
+    """The label of the leader, 1 to 128 code points. It is no identity: two processes may carry the
+    same label.
+    """
     value: _builtins.bytes
     """What the leader proclaims, such as its address: 0 to 4,096 bytes."""
     @_builtins.property
@@ -218,37 +233,42 @@ class Enter(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     election: _builtins.str
-    """The name of the election, 1 to 255 bytes: 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`. Required."""
+    """The name of the election, 1 to 255 bytes: 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by
+    `/`. Required.
+    """
     candidate: _builtins.str
-    """A label for people, 128 code points at most, no control characters. Empty: the gateway makes `candidate-` and 8
-    random characters.
+    """A label for people, 128 code points at most, no control characters. Empty: the gateway makes
+    `candidate-` and 8 random characters.
     """
     value: _builtins.bytes
-    """What the candidate proclaims once it leads, 4,096 bytes at most. Unset: empty, or on a resume the value that is
-    already proclaimed.
+    """What the candidate proclaims once it leads, 4,096 bytes at most. Unset: empty, or on a resume
+    the value that is already proclaimed.
     """
     no_wait: _builtins.bool
-    """Asks to lead now or not at all: where another leads or waits first, the stream ends FAILED_PRECONDITION with
-    HELD_BY_ANOTHER. Default: false, the candidate waits.
+    """Asks to lead now or not at all: where another leads or waits first, the stream ends
+    FAILED_PRECONDITION with HELD_BY_ANOTHER. Default: false, the candidate waits.
     """
     on_disconnect: Global___OnDisconnect.ValueType
     """What the end of the stream means. Unset: KEEP with a `credential`, RELEASE without."""
     credential: _builtins.str
-    """The secret of the candidacy, 22 to 64 base64url characters that hold 128 random bits at least. It stands for one
-    running process. Empty: the gateway makes one and sends it in its first response.
+    """The secret of the candidacy, 22 to 64 base64url characters that hold 128 random bits at least.
+    It stands for one running process. Empty: the gateway makes one and sends it in its first
+    response.
     """
     attempt: _builtins.int
-    """The number of this `enter` under its credential: 1 for the first, one more for each further one. The newest owns
-    the candidacy. Range 1 to 2,147,483,647; default 1.
+    """The number of this `enter` under its credential: 1 for the first, one more for each further
+    one. The newest owns the candidacy. Range 1 to 2,147,483,647; default 1.
     """
     resume_token: _builtins.int
-    """The token of the term to go on with, greater than 0. When that term no longer lives, the answer is LOST with
-    EXPIRED and never a new term. Unset: the candidate asks for a new term or for its place in the queue.
+    """The token of the term to go on with, greater than 0. When that term no longer lives, the answer
+    is LOST with EXPIRED and never a new term. Unset: the candidate asks for a new term or for its
+    place in the queue.
     """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long the gateway bears a silent client before it ends the term: 1 s to 1 h. Unset: 10 s. An explicit 0 is an
-        error. A shorter ttl than before caps all earlier trust at the sending of this message plus the new ttl.
+        """How long the gateway bears a silent client before it ends the term: 1 s to 1 h. Unset: 10 s. An
+        explicit 0 is an error. A shorter ttl than before caps all earlier trust at the sending of this
+        message plus the new ttl.
         """
 
     def __init__(
@@ -281,8 +301,8 @@ Global___Enter: _TypeAlias = Enter  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
-    """Heartbeat proves that the candidate lives. The client reads its clock before it hands the message to its library;
-    the answer's `trust_for` counts from there.
+    """Heartbeat proves that the candidate lives. The client reads its clock before it hands the message
+    to its library; the answer's `trust_for` counts from there.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -344,7 +364,9 @@ Global___Resign: _TypeAlias = Resign  # noqa: Y015
 
 @_typing.final
 class CampaignResponse(_message.Message):
-    """CampaignResponse is the whole present state of a candidacy; it replaces everything that an earlier one said."""
+    """CampaignResponse is the whole present state of a candidacy; it replaces everything that an
+    earlier one said.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -359,35 +381,40 @@ class CampaignResponse(_message.Message):
     state: Global___State.ValueType
     """Where the candidacy stands."""
     position: _builtins.int
-    """The place in the queue of this gateway while WAITING, from 1, which is next. It says nothing of candidates on
-    other gateways. 0 in every other state.
+    """The place in the queue of this gateway while WAITING, from 1, which is next. It says nothing of
+    candidates on other gateways. 0 in every other state.
     """
     credential: _builtins.str
-    """The credential that the gateway made. Set in the first response of a stream whose `enter` brought none; empty
-    otherwise.
+    """The credential that the gateway made. Set in the first response of a stream whose `enter`
+    brought none; empty otherwise.
     """
     sequence: _builtins.int
-    """The highest heartbeat received on this stream; 0 stands for the `enter`. One response may answer several."""
+    """The highest heartbeat received on this stream; 0 stands for the `enter`. One response may
+    answer several.
+    """
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Why the candidacy is LOST, or GATEWAY_DRAINING in any state when the gateway shuts down. Unspecified otherwise."""
+    """Why the candidacy is LOST, or GATEWAY_DRAINING in any state when the gateway shuts down.
+    Unspecified otherwise.
+    """
     @_builtins.property
     def term(self) -> Global___Term:
-        """The own term in LEADING, JEOPARDY and LOST, if there was one; that of the present leader in WAITING. Unset when
-        nobody leads.
+        """The own term in LEADING, JEOPARDY and LOST, if there was one; that of the present leader in
+        WAITING. Unset when nobody leads.
         """
 
     @_builtins.property
     def trust_for(self) -> _duration_pb2.Duration:
-        """How long the client may believe that it leads, counted from the instant at which it read its clock before handing
-        message `sequence` to its library, never from an arrival. It replaces all earlier trust. 0 s to the lesser of ttl
-        and backend ttl. Unset: no trust; that is so in WAITING and LOST and for a stream that sent no heartbeat under
-        RELEASE.
+        """How long the client may believe that it leads, counted from the instant at which it read its
+        clock before handing message `sequence` to its library, never from an arrival. It replaces all
+        earlier trust. 0 s to the lesser of ttl and backend ttl. Unset: no trust; that is so in WAITING
+        and LOST and for a stream that sent no heartbeat under RELEASE.
         """
 
     @_builtins.property
     def next_heartbeat_in(self) -> _duration_pb2.Duration:
-        """When the next heartbeat is due, counted from the arrival of this response: a third of the lesser of ttl and
-        backend ttl at most. Heartbeats are due while waiting too. Unset: no heartbeat is due.
+        """When the next heartbeat is due, counted from the arrival of this response: a third of the
+        lesser of ttl and backend ttl at most. Heartbeats are due while waiting too. Unset: no
+        heartbeat is due.
         """
 
     def __init__(
@@ -471,7 +498,9 @@ class ObserveRequest(_message.Message):
     election: _builtins.str
     """The name of one election, 1 to 255 bytes."""
     prefix: _builtins.str
-    """The beginning of the names, whole segments that end at a `/`, 255 bytes at most. Empty: all elections."""
+    """The beginning of the names, whole segments that end at a `/`, 255 bytes at most. Empty: all
+    elections.
+    """
     def __init__(
         self,
         *,
@@ -490,7 +519,9 @@ Global___ObserveRequest: _TypeAlias = ObserveRequest  # noqa: Y015
 
 @_typing.final
 class ObserveResponse(_message.Message):
-    """ObserveResponse is the latest state of one election, or the mark that the first whole state is complete."""
+    """ObserveResponse is the latest state of one election, or the mark that the first whole state is
+    complete.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -500,7 +531,9 @@ class ObserveResponse(_message.Message):
     election: _builtins.str
     """The name of the election, 1 to 255 bytes. Empty in the message with `synced`."""
     synced: _builtins.bool
-    """Marks the end of the first whole state. It is true in one message of a stream, which carries nothing else."""
+    """Marks the end of the first whole state. It is true in one message of a stream, which carries
+    nothing else.
+    """
     @_builtins.property
     def term(self) -> Global___Term:
         """The present term. Unset: the election is vacant."""
@@ -630,11 +663,15 @@ class ListElectionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
-    """The beginning of the names, whole segments that end at a `/`, 255 bytes at most. Empty: all elections."""
+    """The beginning of the names, whole segments that end at a `/`, 255 bytes at most. Empty: all
+    elections.
+    """
     page_size: _builtins.int
     """How many elections a page holds at most: 1 to 1,000. Default: 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before, of a request with the same prefix. Empty: the first page."""
+    """The `next_page_token` of the page before, of a request with the same prefix. Empty: the first
+    page.
+    """
     def __init__(
         self,
         *,
@@ -761,20 +798,21 @@ class GetBackendResponse(_message.Message):
 
     @_builtins.property
     def backend_ttl(self) -> _duration_pb2.Duration:
-        """How long the store keeps this gateway's terms when the gateway falls silent, as the store granted it. Between
-        `min_backend_ttl` and `max_backend_ttl`; the operator's choice, 15 s by default.
+        """How long the store keeps this gateway's terms when the gateway falls silent, as the store
+        granted it. Between `min_backend_ttl` and `max_backend_ttl`; the operator's choice, 15 s by
+        default.
         """
 
     @_builtins.property
     def failover_client_crash(self) -> _duration_pb2.Duration:
-        """The longest time from the crash of a leading client with KEEP and the default ttl of 10 s until a waiting
-        candidate leads. Another ttl changes it by the difference.
+        """The longest time from the crash of a leading client with KEEP and the default ttl of 10 s until
+        a waiting candidate leads. Another ttl changes it by the difference.
         """
 
     @_builtins.property
     def failover_gateway_crash(self) -> _duration_pb2.Duration:
-        """The longest time from the crash of the gateway of a leader that does not resume until a candidate on another
-        gateway leads.
+        """The longest time from the crash of the gateway of a leader that does not resume until a
+        candidate on another gateway leads.
         """
 
     @_builtins.property

@@ -28,13 +28,14 @@ if _version_not_supported:
 class ElectionServiceStub(object):
     """ElectionService elects one leader in each named election.
 
-    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at most; `.` and `..`
-    are no segments, and case counts. Every term of leadership has a fencing token that is greater than that of every
-    earlier term of the election. Any gateway of a store answers for all of that store.
+    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at
+    most; `.` and `..` are no segments, and case counts. Every term of leadership has a fencing token
+    that is greater than that of every earlier term of the election. Any gateway of a store answers
+    for all of that store.
 
-    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from ErrorReason), a
-    `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing metadata `incumbent-reason`. Only
-    UNAVAILABLE is to be retried without a decision of the caller.
+    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from
+    ErrorReason), a `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing
+    metadata `incumbent-reason`. Only UNAVAILABLE is to be retried without a decision of the caller.
     """
 
     def __init__(self, channel):
@@ -83,36 +84,39 @@ class ElectionServiceStub(object):
 class ElectionServiceServicer(object):
     """ElectionService elects one leader in each named election.
 
-    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at most; `.` and `..`
-    are no segments, and case counts. Every term of leadership has a fencing token that is greater than that of every
-    earlier term of the election. Any gateway of a store answers for all of that store.
+    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at
+    most; `.` and `..` are no segments, and case counts. Every term of leadership has a fencing token
+    that is greater than that of every earlier term of the election. Any gateway of a store answers
+    for all of that store.
 
-    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from ErrorReason), a
-    `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing metadata `incumbent-reason`. Only
-    UNAVAILABLE is to be retried without a decision of the caller.
+    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from
+    ErrorReason), a `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing
+    metadata `incumbent-reason`. Only UNAVAILABLE is to be retried without a decision of the caller.
     """
 
     def Campaign(self, request_iterator, context):
-        """Campaign stands for leadership and holds it for as long as the client keeps the stream alive. The first request is
-        `enter`, once a stream. Every response is the whole present state; the first comes at once. The stream ends OK
-        after the client's `resign`, ABORTED when the candidacy or the attempt is over, UNAVAILABLE when the client may go
-        on elsewhere.
+        """Campaign stands for leadership and holds it for as long as the client keeps the stream alive.
+        The first request is `enter`, once a stream. Every response is the whole present state; the
+        first comes at once. The stream ends OK after the client's `resign`, ABORTED when the candidacy
+        or the attempt is over, UNAVAILABLE when the client may go on elsewhere.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Resign(self, request, context):
-        """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its stream. On another
-        gateway than the one that holds the term it moves the term first and releases it then.
+        """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its
+        stream. On another gateway than the one that holds the term it moves the term first and
+        releases it then.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Observe(self, request, context):
-        """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A vacancy is a state
-        and is always reported. A slow reader gets the latest state of each election. Tokens never go back on a stream.
+        """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A
+        vacancy is a state and is always reported. A slow reader gets the latest state of each
+        election. Tokens never go back on a stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,13 +199,14 @@ def add_ElectionServiceServicer_to_server(servicer, server):
 class ElectionService(object):
     """ElectionService elects one leader in each named election.
 
-    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at most; `.` and `..`
-    are no segments, and case counts. Every term of leadership has a fencing token that is greater than that of every
-    earlier term of the election. Any gateway of a store answers for all of that store.
+    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at
+    most; `.` and `..` are no segments, and case counts. Every term of leadership has a fencing token
+    that is greater than that of every earlier term of the election. Any gateway of a store answers
+    for all of that store.
 
-    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from ErrorReason), a
-    `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing metadata `incumbent-reason`. Only
-    UNAVAILABLE is to be retried without a decision of the caller.
+    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from
+    ErrorReason), a `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing
+    metadata `incumbent-reason`. Only UNAVAILABLE is to be retried without a decision of the caller.
     """
 
     @staticmethod

@@ -29,13 +29,14 @@ GRPC_VERSION: str
 class ElectionServiceStub:
     """ElectionService elects one leader in each named election.
 
-    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at most; `.` and `..`
-    are no segments, and case counts. Every term of leadership has a fencing token that is greater than that of every
-    earlier term of the election. Any gateway of a store answers for all of that store.
+    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at
+    most; `.` and `..` are no segments, and case counts. Every term of leadership has a fencing token
+    that is greater than that of every earlier term of the election. Any gateway of a store answers
+    for all of that store.
 
-    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from ErrorReason), a
-    `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing metadata `incumbent-reason`. Only
-    UNAVAILABLE is to be retried without a decision of the caller.
+    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from
+    ErrorReason), a `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing
+    metadata `incumbent-reason`. Only UNAVAILABLE is to be retried without a decision of the caller.
     """
 
     @_typing.overload
@@ -43,18 +44,20 @@ class ElectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ElectionServiceAsyncStub: ...
     Campaign: _grpc.StreamStreamMultiCallable[_election_service_pb2.CampaignRequest, _election_service_pb2.CampaignResponse]
-    """Campaign stands for leadership and holds it for as long as the client keeps the stream alive. The first request is
-    `enter`, once a stream. Every response is the whole present state; the first comes at once. The stream ends OK
-    after the client's `resign`, ABORTED when the candidacy or the attempt is over, UNAVAILABLE when the client may go
-    on elsewhere.
+    """Campaign stands for leadership and holds it for as long as the client keeps the stream alive.
+    The first request is `enter`, once a stream. Every response is the whole present state; the
+    first comes at once. The stream ends OK after the client's `resign`, ABORTED when the candidacy
+    or the attempt is over, UNAVAILABLE when the client may go on elsewhere.
     """
     Resign: _grpc.UnaryUnaryMultiCallable[_election_service_pb2.ResignRequest, _election_service_pb2.ResignResponse]
-    """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its stream. On another
-    gateway than the one that holds the term it moves the term first and releases it then.
+    """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its
+    stream. On another gateway than the one that holds the term it moves the term first and
+    releases it then.
     """
     Observe: _grpc.UnaryStreamMultiCallable[_election_service_pb2.ObserveRequest, _election_service_pb2.ObserveResponse]
-    """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A vacancy is a state
-    and is always reported. A slow reader gets the latest state of each election. Tokens never go back on a stream.
+    """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A
+    vacancy is a state and is always reported. A slow reader gets the latest state of each
+    election. Tokens never go back on a stream.
     """
     GetLeader: _grpc.UnaryUnaryMultiCallable[_election_service_pb2.GetLeaderRequest, _election_service_pb2.GetLeaderResponse]
     """GetLeader reads from the store, at the call, who leads."""
@@ -69,29 +72,32 @@ class ElectionServiceStub:
 class ElectionServiceAsyncStub(ElectionServiceStub):
     """ElectionService elects one leader in each named election.
 
-    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at most; `.` and `..`
-    are no segments, and case counts. Every term of leadership has a fencing token that is greater than that of every
-    earlier term of the election. Any gateway of a store answers for all of that store.
+    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at
+    most; `.` and `..` are no segments, and case counts. Every term of leadership has a fencing token
+    that is greater than that of every earlier term of the election. Any gateway of a store answers
+    for all of that store.
 
-    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from ErrorReason), a
-    `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing metadata `incumbent-reason`. Only
-    UNAVAILABLE is to be retried without a decision of the caller.
+    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from
+    ErrorReason), a `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing
+    metadata `incumbent-reason`. Only UNAVAILABLE is to be retried without a decision of the caller.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Campaign: _aio.StreamStreamMultiCallable[_election_service_pb2.CampaignRequest, _election_service_pb2.CampaignResponse]  # type: ignore[assignment]
-    """Campaign stands for leadership and holds it for as long as the client keeps the stream alive. The first request is
-    `enter`, once a stream. Every response is the whole present state; the first comes at once. The stream ends OK
-    after the client's `resign`, ABORTED when the candidacy or the attempt is over, UNAVAILABLE when the client may go
-    on elsewhere.
+    """Campaign stands for leadership and holds it for as long as the client keeps the stream alive.
+    The first request is `enter`, once a stream. Every response is the whole present state; the
+    first comes at once. The stream ends OK after the client's `resign`, ABORTED when the candidacy
+    or the attempt is over, UNAVAILABLE when the client may go on elsewhere.
     """
     Resign: _aio.UnaryUnaryMultiCallable[_election_service_pb2.ResignRequest, _election_service_pb2.ResignResponse]  # type: ignore[assignment]
-    """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its stream. On another
-    gateway than the one that holds the term it moves the term first and releases it then.
+    """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its
+    stream. On another gateway than the one that holds the term it moves the term first and
+    releases it then.
     """
     Observe: _aio.UnaryStreamMultiCallable[_election_service_pb2.ObserveRequest, _election_service_pb2.ObserveResponse]  # type: ignore[assignment]
-    """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A vacancy is a state
-    and is always reported. A slow reader gets the latest state of each election. Tokens never go back on a stream.
+    """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A
+    vacancy is a state and is always reported. A slow reader gets the latest state of each
+    election. Tokens never go back on a stream.
     """
     GetLeader: _aio.UnaryUnaryMultiCallable[_election_service_pb2.GetLeaderRequest, _election_service_pb2.GetLeaderResponse]  # type: ignore[assignment]
     """GetLeader reads from the store, at the call, who leads."""
@@ -105,13 +111,14 @@ class ElectionServiceAsyncStub(ElectionServiceStub):
 class ElectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """ElectionService elects one leader in each named election.
 
-    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at most; `.` and `..`
-    are no segments, and case counts. Every term of leadership has a fencing token that is greater than that of every
-    earlier term of the election. Any gateway of a store answers for all of that store.
+    An election is a name of 1 to 8 segments of `[A-Za-z0-9._-]{1,63}` joined by `/`, 255 bytes at
+    most; `.` and `..` are no segments, and case counts. Every term of leadership has a fencing token
+    that is greater than that of every earlier term of the election. Any gateway of a store answers
+    for all of that store.
 
-    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from ErrorReason), a
-    `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing metadata `incumbent-reason`. Only
-    UNAVAILABLE is to be retried without a decision of the caller.
+    Errors are a `google.rpc.Status` with one `google.rpc.ErrorInfo` (domain `incumbent`, reason from
+    ErrorReason), a `google.rpc.RetryInfo` where a retry helps, and the bare reason as trailing
+    metadata `incumbent-reason`. Only UNAVAILABLE is to be retried without a decision of the caller.
     """
 
     @_abc_1.abstractmethod
@@ -120,10 +127,10 @@ class ElectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_election_service_pb2.CampaignRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_election_service_pb2.CampaignResponse], _abc.AsyncIterator[_election_service_pb2.CampaignResponse]]:
-        """Campaign stands for leadership and holds it for as long as the client keeps the stream alive. The first request is
-        `enter`, once a stream. Every response is the whole present state; the first comes at once. The stream ends OK
-        after the client's `resign`, ABORTED when the candidacy or the attempt is over, UNAVAILABLE when the client may go
-        on elsewhere.
+        """Campaign stands for leadership and holds it for as long as the client keeps the stream alive.
+        The first request is `enter`, once a stream. Every response is the whole present state; the
+        first comes at once. The stream ends OK after the client's `resign`, ABORTED when the candidacy
+        or the attempt is over, UNAVAILABLE when the client may go on elsewhere.
         """
 
     @_abc_1.abstractmethod
@@ -132,8 +139,9 @@ class ElectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _election_service_pb2.ResignRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_election_service_pb2.ResignResponse, _abc.Awaitable[_election_service_pb2.ResignResponse]]:
-        """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its stream. On another
-        gateway than the one that holds the term it moves the term first and releases it then.
+        """Resign ends the term or withdraws the candidate that belongs to a credential, from outside its
+        stream. On another gateway than the one that holds the term it moves the term first and
+        releases it then.
         """
 
     @_abc_1.abstractmethod
@@ -142,8 +150,9 @@ class ElectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _election_service_pb2.ObserveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_election_service_pb2.ObserveResponse], _abc.AsyncIterator[_election_service_pb2.ObserveResponse]]:
-        """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A vacancy is a state
-        and is always reported. A slow reader gets the latest state of each election. Tokens never go back on a stream.
+        """Observe tells who leads: first the whole state, then one message with `synced`, then changes. A
+        vacancy is a state and is always reported. A slow reader gets the latest state of each
+        election. Tokens never go back on a stream.
         """
 
     @_abc_1.abstractmethod

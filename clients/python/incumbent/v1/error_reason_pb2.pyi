@@ -25,143 +25,160 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """No reason is given. A response that carries no ending has this value."""
     ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 1
-    """The term ran out: the gateway heard nothing for the ttl, or the store ended it, or `resume_token` names a term
-    that no longer lives. Comes with ABORTED. On the newest attempt it is final: the client stops its work and
-    campaigns anew with a new credential.
+    """The term ran out: the gateway heard nothing for the ttl, or the store ended it, or
+    `resume_token` names a term that no longer lives. Comes with ABORTED. On the newest attempt it
+    is final: the client stops its work and campaigns anew with a new credential.
     """
     ERROR_REASON_SUPERSEDED: _ErrorReason.ValueType  # 2
-    """A newer attempt under the same credential owns the candidacy. Comes with ABORTED. It says nothing about the term:
-    the stream of the newest attempt does, and a client that is not on its newest attempt only drops this stream.
+    """A newer attempt under the same credential owns the candidacy. Comes with ABORTED. It says
+    nothing about the term: the stream of the newest attempt does, and a client that is not on its
+    newest attempt only drops this stream.
     """
     ERROR_REASON_BACKEND_LOST: _ErrorReason.ValueType  # 3
-    """The gateway's session in the store ended, and the term with it. Comes with ABORTED. On the newest attempt it is
-    final: the client stops its work and campaigns anew with a new credential.
+    """The gateway's session in the store ended, and the term with it. Comes with ABORTED. On the
+    newest attempt it is final: the client stops its work and campaigns anew with a new credential.
     """
     ERROR_REASON_RESIGNED: _ErrorReason.ValueType  # 4
-    """Somebody with the credential resigned by the unary RPC or on another stream. Comes with ABORTED. On the newest
-    attempt it is final: the client stops its work and campaigns anew with a new credential if it still wants to lead.
+    """Somebody with the credential resigned by the unary RPC or on another stream. Comes with
+    ABORTED. On the newest attempt it is final: the client stops its work and campaigns anew with a
+    new credential if it still wants to lead.
     """
     ERROR_REASON_GATEWAY_DRAINING: _ErrorReason.ValueType  # 5
-    """The gateway shuts down. Comes with UNAVAILABLE. The term is not lost: while trust runs, the client enters at
-    another gateway with the same credential, the next attempt and `resume_token`.
+    """The gateway shuts down. Comes with UNAVAILABLE. The term is not lost: while trust runs, the
+    client enters at another gateway with the same credential, the next attempt and `resume_token`.
     """
     ERROR_REASON_BACKEND_UNAVAILABLE: _ErrorReason.ValueType  # 6
-    """The store cannot be reached or cannot answer now. Comes with UNAVAILABLE and a RetryInfo. Nothing is known to be
-    lost: the client retries after the delay, here or at another gateway, while trust runs.
+    """The store cannot be reached or cannot answer now. Comes with UNAVAILABLE and a RetryInfo.
+    Nothing is known to be lost: the client retries after the delay, here or at another gateway,
+    while trust runs.
     """
     ERROR_REASON_BACKEND_REJECTED: _ErrorReason.ValueType  # 7
-    """The store refuses the request for good. Comes with FAILED_PRECONDITION. The client does not retry; the message
-    says what an operator has to change.
+    """The store refuses the request for good. Comes with FAILED_PRECONDITION. The client does not
+    retry; the message says what an operator has to change.
     """
     ERROR_REASON_HELD_BY_ANOTHER: _ErrorReason.ValueType  # 8
-    """Another candidate leads, or waits first, and the request had `no_wait`. Comes with FAILED_PRECONDITION. The client
-    does something else or asks again later.
+    """Another candidate leads, or waits first, and the request had `no_wait`. Comes with
+    FAILED_PRECONDITION. The client does something else or asks again later.
     """
     ERROR_REASON_HELD_BY_OTHER_GATEWAY: _ErrorReason.ValueType  # 9
-    """The term lives on another gateway and this store cannot move it. Comes with UNAVAILABLE and a RetryInfo when a
-    Campaign resumes: the client retries while trust runs, and is answered LOST once that gateway is gone. Comes with
-    FAILED_PRECONDITION on the unary Resign: the client calls the gateway that holds the term.
+    """The term lives on another gateway and this store cannot move it. Comes with UNAVAILABLE and a
+    RetryInfo when a Campaign resumes: the client retries while trust runs, and is answered LOST
+    once that gateway is gone. Comes with FAILED_PRECONDITION on the unary Resign: the client calls
+    the gateway that holds the term.
     """
     ERROR_REASON_NOT_LEADER: _ErrorReason.ValueType  # 10
-    """The credential neither leads nor waits in this election. Comes with FAILED_PRECONDITION. A client that repeats a
-    Resign counts it as success.
+    """The credential neither leads nor waits in this election. Comes with FAILED_PRECONDITION. A
+    client that repeats a Resign counts it as success.
     """
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 11
-    """A field of the request is out of its range, or a message comes out of its order. Comes with INVALID_ARGUMENT and a
-    BadRequest; the metadata `field` names the field. The client does not retry: its call is at fault.
+    """A field of the request is out of its range, or a message comes out of its order. Comes with
+    INVALID_ARGUMENT and a BadRequest; the metadata `field` names the field. The client does not
+    retry: its call is at fault.
     """
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 12
-    """The gateway has as many open streams as its operator allows. Comes with RESOURCE_EXHAUSTED. The client goes to
-    another gateway or comes back later.
-    """
-    ERROR_REASON_TOO_MANY_CANDIDATES: _ErrorReason.ValueType  # 13
-    """The election has as many candidates on this gateway as its operator allows. Comes with RESOURCE_EXHAUSTED. The
+    """The gateway has as many open streams as its operator allows. Comes with RESOURCE_EXHAUSTED. The
     client goes to another gateway or comes back later.
     """
+    ERROR_REASON_TOO_MANY_CANDIDATES: _ErrorReason.ValueType  # 13
+    """The election has as many candidates on this gateway as its operator allows. Comes with
+    RESOURCE_EXHAUSTED. The client goes to another gateway or comes back later.
+    """
     ERROR_REASON_MESSAGE_TOO_LARGE: _ErrorReason.ValueType  # 14
-    """The message is larger than the operator allows. Comes with RESOURCE_EXHAUSTED. The client does not retry. A
-    message that the gRPC library refuses before the gateway reads it ends with the status alone.
+    """The message is larger than the operator allows. Comes with RESOURCE_EXHAUSTED. The client does
+    not retry. A message that the gRPC library refuses before the gateway reads it ends with the
+    status alone.
     """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 15
-    """The call does not prove who the caller is, where the operator asks for that. Comes with UNAUTHENTICATED. The
-    client does not retry before it has valid proof.
+    """The call does not prove who the caller is, where the operator asks for that. Comes with
+    UNAUTHENTICATED. The client does not retry before it has valid proof.
     """
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 16
-    """The caller is known and may not do this. Comes with PERMISSION_DENIED. The client does not retry."""
+    """The caller is known and may not do this. Comes with PERMISSION_DENIED. The client does not
+    retry.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason says why a call was refused or why a term or candidacy ended.
 
-    `google.rpc.ErrorInfo` carries it with the domain `incumbent` and the bare word as its reason, without the prefix
-    `ERROR_REASON_`; the trailing metadata `incumbent-reason` carries the same bare word. Dynamic parts, such as the
-    name of a field, are in the metadata of the ErrorInfo. A client branches on the status and the reason, never on the
-    text of a message. A reason that the client does not know counts as its status alone.
+    `google.rpc.ErrorInfo` carries it with the domain `incumbent` and the bare word as its reason,
+    without the prefix `ERROR_REASON_`; the trailing metadata `incumbent-reason` carries the same
+    bare word. Dynamic parts, such as the name of a field, are in the metadata of the ErrorInfo. A
+    client branches on the status and the reason, never on the text of a message. A reason that the
+    client does not know counts as its status alone.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """No reason is given. A response that carries no ending has this value."""
 ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 1
-"""The term ran out: the gateway heard nothing for the ttl, or the store ended it, or `resume_token` names a term
-that no longer lives. Comes with ABORTED. On the newest attempt it is final: the client stops its work and
-campaigns anew with a new credential.
+"""The term ran out: the gateway heard nothing for the ttl, or the store ended it, or
+`resume_token` names a term that no longer lives. Comes with ABORTED. On the newest attempt it
+is final: the client stops its work and campaigns anew with a new credential.
 """
 ERROR_REASON_SUPERSEDED: ErrorReason.ValueType  # 2
-"""A newer attempt under the same credential owns the candidacy. Comes with ABORTED. It says nothing about the term:
-the stream of the newest attempt does, and a client that is not on its newest attempt only drops this stream.
+"""A newer attempt under the same credential owns the candidacy. Comes with ABORTED. It says
+nothing about the term: the stream of the newest attempt does, and a client that is not on its
+newest attempt only drops this stream.
 """
 ERROR_REASON_BACKEND_LOST: ErrorReason.ValueType  # 3
-"""The gateway's session in the store ended, and the term with it. Comes with ABORTED. On the newest attempt it is
-final: the client stops its work and campaigns anew with a new credential.
+"""The gateway's session in the store ended, and the term with it. Comes with ABORTED. On the
+newest attempt it is final: the client stops its work and campaigns anew with a new credential.
 """
 ERROR_REASON_RESIGNED: ErrorReason.ValueType  # 4
-"""Somebody with the credential resigned by the unary RPC or on another stream. Comes with ABORTED. On the newest
-attempt it is final: the client stops its work and campaigns anew with a new credential if it still wants to lead.
+"""Somebody with the credential resigned by the unary RPC or on another stream. Comes with
+ABORTED. On the newest attempt it is final: the client stops its work and campaigns anew with a
+new credential if it still wants to lead.
 """
 ERROR_REASON_GATEWAY_DRAINING: ErrorReason.ValueType  # 5
-"""The gateway shuts down. Comes with UNAVAILABLE. The term is not lost: while trust runs, the client enters at
-another gateway with the same credential, the next attempt and `resume_token`.
+"""The gateway shuts down. Comes with UNAVAILABLE. The term is not lost: while trust runs, the
+client enters at another gateway with the same credential, the next attempt and `resume_token`.
 """
 ERROR_REASON_BACKEND_UNAVAILABLE: ErrorReason.ValueType  # 6
-"""The store cannot be reached or cannot answer now. Comes with UNAVAILABLE and a RetryInfo. Nothing is known to be
-lost: the client retries after the delay, here or at another gateway, while trust runs.
+"""The store cannot be reached or cannot answer now. Comes with UNAVAILABLE and a RetryInfo.
+Nothing is known to be lost: the client retries after the delay, here or at another gateway,
+while trust runs.
 """
 ERROR_REASON_BACKEND_REJECTED: ErrorReason.ValueType  # 7
-"""The store refuses the request for good. Comes with FAILED_PRECONDITION. The client does not retry; the message
-says what an operator has to change.
+"""The store refuses the request for good. Comes with FAILED_PRECONDITION. The client does not
+retry; the message says what an operator has to change.
 """
 ERROR_REASON_HELD_BY_ANOTHER: ErrorReason.ValueType  # 8
-"""Another candidate leads, or waits first, and the request had `no_wait`. Comes with FAILED_PRECONDITION. The client
-does something else or asks again later.
+"""Another candidate leads, or waits first, and the request had `no_wait`. Comes with
+FAILED_PRECONDITION. The client does something else or asks again later.
 """
 ERROR_REASON_HELD_BY_OTHER_GATEWAY: ErrorReason.ValueType  # 9
-"""The term lives on another gateway and this store cannot move it. Comes with UNAVAILABLE and a RetryInfo when a
-Campaign resumes: the client retries while trust runs, and is answered LOST once that gateway is gone. Comes with
-FAILED_PRECONDITION on the unary Resign: the client calls the gateway that holds the term.
+"""The term lives on another gateway and this store cannot move it. Comes with UNAVAILABLE and a
+RetryInfo when a Campaign resumes: the client retries while trust runs, and is answered LOST
+once that gateway is gone. Comes with FAILED_PRECONDITION on the unary Resign: the client calls
+the gateway that holds the term.
 """
 ERROR_REASON_NOT_LEADER: ErrorReason.ValueType  # 10
-"""The credential neither leads nor waits in this election. Comes with FAILED_PRECONDITION. A client that repeats a
-Resign counts it as success.
+"""The credential neither leads nor waits in this election. Comes with FAILED_PRECONDITION. A
+client that repeats a Resign counts it as success.
 """
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 11
-"""A field of the request is out of its range, or a message comes out of its order. Comes with INVALID_ARGUMENT and a
-BadRequest; the metadata `field` names the field. The client does not retry: its call is at fault.
+"""A field of the request is out of its range, or a message comes out of its order. Comes with
+INVALID_ARGUMENT and a BadRequest; the metadata `field` names the field. The client does not
+retry: its call is at fault.
 """
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 12
-"""The gateway has as many open streams as its operator allows. Comes with RESOURCE_EXHAUSTED. The client goes to
-another gateway or comes back later.
-"""
-ERROR_REASON_TOO_MANY_CANDIDATES: ErrorReason.ValueType  # 13
-"""The election has as many candidates on this gateway as its operator allows. Comes with RESOURCE_EXHAUSTED. The
+"""The gateway has as many open streams as its operator allows. Comes with RESOURCE_EXHAUSTED. The
 client goes to another gateway or comes back later.
 """
+ERROR_REASON_TOO_MANY_CANDIDATES: ErrorReason.ValueType  # 13
+"""The election has as many candidates on this gateway as its operator allows. Comes with
+RESOURCE_EXHAUSTED. The client goes to another gateway or comes back later.
+"""
 ERROR_REASON_MESSAGE_TOO_LARGE: ErrorReason.ValueType  # 14
-"""The message is larger than the operator allows. Comes with RESOURCE_EXHAUSTED. The client does not retry. A
-message that the gRPC library refuses before the gateway reads it ends with the status alone.
+"""The message is larger than the operator allows. Comes with RESOURCE_EXHAUSTED. The client does
+not retry. A message that the gRPC library refuses before the gateway reads it ends with the
+status alone.
 """
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 15
-"""The call does not prove who the caller is, where the operator asks for that. Comes with UNAUTHENTICATED. The
-client does not retry before it has valid proof.
+"""The call does not prove who the caller is, where the operator asks for that. Comes with
+UNAUTHENTICATED. The client does not retry before it has valid proof.
 """
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 16
-"""The caller is known and may not do this. Comes with PERMISSION_DENIED. The client does not retry."""
+"""The caller is known and may not do this. Comes with PERMISSION_DENIED. The client does not
+retry.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -14,8 +14,8 @@ from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc import StatusCode, aio
 from grpc_status import rpc_status
-from incumbent.v1 import error_reason_pb2
 
+from incumbent.v1 import error_reason_pb2
 from incumbent_server.reasons import Reason, Refused
 
 DOMAIN: Final = "incumbent"

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     PERMISSION_DENIED = "PERMISSION_DENIED"
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - what happened is its name.
     """A call that ends without what it asked for.
 
     `message` reaches the client: a sentence on what happened, to which election, and what to do. It

@@ -1,0 +1,1 @@
+"""The store drivers of Incumbent, and the seam that they implement."""

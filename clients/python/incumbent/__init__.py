@@ -1,0 +1,1 @@
+"""The Python SDK of Incumbent, a leader-election gateway."""

@@ -1,0 +1,1 @@
+"""The Incumbent leader-election gateway."""

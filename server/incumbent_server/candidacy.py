@@ -1,0 +1,164 @@
+"""The values that a ballot works with: who contends, what is asked of the store, what comes out."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from incumbent_backends.api import Term
+from incumbent_server.reasons import Reason
+
+Stream = Hashable  # names one Campaign stream, or somebody else who waits for a term to end
+Farewell = Stream  # whom to tell that a release is done
+
+
+class State(Enum):
+    WAITING = "waiting"
+    LEADING = "leading"
+    JEOPARDY = "jeopardy"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an `enter` asked for, checked."""
+
+    holder: str  # SHA-256 of the credential
+    attempt: int
+    candidate: str
+    value: bytes | None
+    ttl: float  # seconds
+    keep: bool  # ON_DISCONNECT_KEEP
+    no_wait: bool = False
+    resume: int | None = None  # the token to go on with
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole present state of a candidacy, as its client is told."""
+
+    state: State
+    term: Term | None
+    position: int = 0
+    sequence: int = 0
+    trust: float | None = None  # seconds, counted from message `sequence`; None: no such promise
+    reason: Reason | None = None
+
+    def because(self, reason: Reason) -> "View":
+        return replace(self, reason=reason)
+
+
+@dataclass(slots=True, eq=False)
+class Candidacy:
+    """One credential on this gateway, under its newest enter."""
+
+    entry: Entry
+    stream: Stream | None  # None: nobody is connected
+    heard: float  # the last message of any kind was read then; silence counts from here
+    counted: float = 0.0  # message `sequence` was read then; trust counts from here
+    sequence: int = 0
+    timed: bool = False  # silence past the ttl ends it
+    ticket: int = 0  # its place in the order of arrival
+    parting: bool = False  # told LOST by a drain, released once its client cannot believe
+    leaving: list[Farewell] = field(default_factory=list)  # it asked to leave
+
+    def __post_init__(self) -> None:
+        self.counted, self.timed = self.heard, self.entry.keep
+
+    @property
+    def holder(self) -> str:
+        return self.entry.holder
+
+    def take(self, entry: Entry, stream: Stream, now: float) -> None:
+        """Pass to a newer stream, whose `enter` is message 0."""
+        self.entry, self.stream, self.timed = entry, stream, entry.keep
+        self.heard = self.counted = now
+        self.sequence = 0
+
+    def present(self, now: float, patience: float) -> bool:
+        """Whether its client is there to be told that it leads."""
+        if self.stream is None or self.leaving:
+            return False
+        return not self.timed or now - self.heard <= patience
+
+    def acquire(self, resume: int | None, value: bytes | None) -> "Acquire":
+        entry = self.entry
+        return Acquire(entry.holder, entry.attempt, entry.candidate, value, resume)
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """The candidacy that leads here, with its term as the store has it."""
+
+    candidacy: Candidacy
+    term: Term
+    wanted: bytes | None = None  # a proclaimed value that the store has not confirmed
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the store does not know the newest attempt yet."""
+        return self.term.attempt < self.candidacy.entry.attempt
+
+
+# -- what a ballot asks of the store, one at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    holder: str
+    attempt: int
+    candidate: str
+    value: bytes | None
+    resume: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    pass
+
+
+Op = Acquire | Release | Read
+
+# -- what a ballot tells
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """The view of this stream changed."""
+
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """This stream is over: with `reason`, or well (None). `view` is its last message."""
+
+    stream: Stream
+    reason: Reason | None
+    view: View | None
+    term: Term | None = None  # the term that a resign ended
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Ask for the next operation again after so many seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Won:
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    term: Term
+    reason: Reason | None  # None: the stream broke and RELEASE was asked for
+
+
+Effect = Tell | End | Later | Won | Gone

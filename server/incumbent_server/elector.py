@@ -1,0 +1,463 @@
+"""Leadership on one gateway: every ballot, the one session in the store, the one watch.
+
+    clients ── Campaign ──► Ballot (one an election, pure) ── next_op ──► Store ──► Backend
+                              ▲          │ effects                          │
+                              └──────────┴──────── answers, news ◄──────────┘
+
+Three tasks run beside the ballots' workers:
+
+- keep:   renews the session every third of the backend ttl; what did not survive is lost.
+- follow: reads the watch; news go to ballots, to observers and into `leaders`.
+- judge:  ends silent candidacies, and everything when the session cannot be trusted any longer.
+
+The session's standing, not any call's outcome, decides what a client may believe (session.py).
+Silence is judged only after everything received before has been read: when this process was held
+up, `judge` lets a quiet read round pass first.
+"""
+
+import asyncio
+import heapq
+import math
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+from incumbent_backends.api import Backend, BackendError, Rejected, Snapshot, Term, Unavailable
+from incumbent_server.ballot import Ballot
+from incumbent_server.campaign import Campaign, Resignation
+from incumbent_server.candidacy import (
+    Acquire,
+    Candidacy,
+    Effect,
+    End,
+    Entry,
+    Gone,
+    Later,
+    Op,
+    Release,
+    Tell,
+    View,
+    Won,
+)
+from incumbent_server.clock import World
+from incumbent_server.observers import Observer, Observers
+from incumbent_server.reasons import Reason, Refused
+from incumbent_server.retry import Retry
+from incumbent_server.session import Session, Standing
+from incumbent_server.store import Store, Witness
+
+PULSE = 0.05  # seconds between looks at the clock while somebody may fall silent
+HELD_UP = 0.05  # a look that comes so much too late proves that this process stood still
+READ_ROUND = 0.25  # quiet seconds in which what had piled up is read before silence is judged
+TRIES = 5  # of a unary Resign against a client that goes on moving
+UNBORN = Session("", -math.inf, 1.0)  # before the first renewal nothing is promised
+
+
+class Elector:
+    """The gateway's part in every election of a namespace, over an opened `backend`.
+
+    `async with` starts it: it returns at once and is `ready` when the store has answered.
+    `backend_ttl` is what the backend was opened with; `capacity` the candidates an election.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        backend_ttl: timedelta,
+        capacity: int,
+        world: World,
+        witness: Witness,
+    ) -> None:
+        self._backend = backend
+        self._ttl = backend_ttl.total_seconds()
+        self._capacity = capacity
+        self._world = world
+        self._witness = witness
+        self._store = Store(backend, self._ttl / 3, world, witness)
+        self._retry = Retry(world)
+        self._session = UNBORN
+        self._standing = Standing.LOST
+        self._synced = False
+        self._draining = False
+        self._ballots: dict[str, Ballot] = {}
+        self._working: set[str] = set()
+        self._wakes: list[tuple[float, str]] = []
+        self._scheduled: dict[str, float] = {}
+        self._judge_after = -math.inf
+        self._leaders: dict[str, Term] = {}
+        self._observers = Observers()
+        self._ready = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+        self._background: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        for loop in (self._keep, self._follow, self._judge):
+            self._background.append(self._tasks.create_task(loop(), name=loop.__name__))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for task in self._background:
+            task.cancel()
+        await self._tasks.__aexit__(kind, error, trace)
+
+    # -- what the service asks ---------------------------------------------------------------
+
+    @property
+    def ready(self) -> bool:
+        """Whether the session stands and the whole state was read once."""
+        return self._synced and self._standing is not Standing.LOST and not self._draining
+
+    async def until_ready(self) -> None:
+        await self._ready.wait()
+
+    def campaign(self, election: str, entry: Entry, changed: Callable[[], None]) -> Campaign:
+        """Enter an election; whatever comes of it is told by the Campaign."""
+        self._check_session()
+        campaign = Campaign(self, changed)
+        if self._standing is Standing.LOST and not self._draining:
+            campaign.finish(End(campaign, Reason.BACKEND_UNAVAILABLE, None))
+            return campaign
+        ballot = self._ballot(election)
+        campaign.admitted(ballot, ballot.enter(entry, campaign, self._world.now()))
+        self._settle(ballot)
+        return campaign
+
+    async def resign(self, election: str, holder: str) -> Term | None:
+        """End the term or the wait of `holder`; the term that ended, None for a waiting one."""
+        for _ in range(TRIES):
+            end = await self._resign_once(election, holder)
+            if end.reason is None:
+                return end.term
+            if end.reason not in (Reason.SUPERSEDED, Reason.EXPIRED):
+                raise _refused(end.reason, election)
+        raise _refused(Reason.NOT_LEADER, election)
+
+    async def _resign_once(self, election: str, holder: str) -> End:
+        waiter = Resignation()
+        ballot = self._ballots.get(election)
+        candidacy = ballot.find(holder) if ballot is not None else None
+        if ballot is None or candidacy is None:
+            return await self._resign_elsewhere(election, holder, waiter)
+        ballot.resign(candidacy, waiter)
+        self._settle(ballot)
+        return await waiter.done
+
+    async def _resign_elsewhere(self, election: str, holder: str, waiter: Resignation) -> End:
+        """Move the term here, then release it."""
+        term = (await self.read(election)).term
+        if term is None or term.holder != holder:
+            raise _refused(Reason.NOT_LEADER, election)
+        if term.session != self._session.name and not self._backend.limits.moves_terms:
+            raise _refused(Reason.HELD_BY_OTHER_GATEWAY, election)
+        entry = Entry(
+            holder=holder,
+            attempt=term.attempt + 1,
+            candidate=term.candidate,
+            value=None,
+            ttl=self._ttl,
+            keep=True,
+            resume=term.token,
+        )
+        ballot = self._ballot(election)
+        candidacy = ballot.enter(entry, waiter, self._world.now())
+        if candidacy is not None:
+            ballot.resign(candidacy, waiter)
+        self._settle(ballot)
+        return await waiter.done
+
+    async def read(self, election: str) -> Snapshot:
+        """Read an election from the store, now; Refused when it does not answer."""
+        try:
+            return await self._store.read(election)
+        except BackendError as error:
+            raise _refused(Reason.BACKEND_UNAVAILABLE, election) from error
+
+    def elections(self, prefix: str) -> dict[str, tuple[Term | None, int]]:
+        """List led and contended elections: the term as last told, the candidates waiting here."""
+        waiting = {name: ballot.waiting for name, ballot in self._ballots.items() if ballot.waiting}
+        names = {name for name in (*self._leaders, *waiting) if name.startswith(prefix)}
+        return {name: (self._leaders.get(name), waiting.get(name, 0)) for name in names}
+
+    def observe(self, *, election: str | None = None, prefix: str = "") -> Observer:
+        """Open a reader that holds the whole present state; give it back to `unobserve`."""
+        if not self._synced:
+            raise _refused(Reason.BACKEND_UNAVAILABLE, election or prefix)
+        if election is not None:
+            observer = Observer(election, {election: self._leaders.get(election)})
+        else:
+            led = {n: term for n, term in self._leaders.items() if n.startswith(prefix)}
+            observer = Observer(prefix, led)
+        self._observers.add(observer)
+        return observer
+
+    def unobserve(self, observer: Observer) -> None:
+        self._observers.discard(observer)
+
+    async def drain(self, patience: float) -> None:
+        """Stop leading; return when no client trusts this gateway, or after `patience` seconds."""
+        self._draining = True
+        for ballot in list(self._ballots.values()):
+            ballot.drain(self._session, self._world.now())
+            self._settle(ballot)
+        deadline = self._world.now() + patience
+        while self._busy() and self._world.now() < deadline:
+            await self._world.sleep(PULSE)
+
+    # -- what a Campaign does ----------------------------------------------------------------
+
+    def view(self, ballot: Ballot, candidacy: Candidacy) -> View | None:
+        return ballot.view(candidacy, self._session, self._world.now())
+
+    def pace(self, ttl: float) -> float:
+        return min(ttl, self._ttl) / 3 * self._world.uniform(0.8, 1.0)
+
+    def heartbeat(self, ballot: Ballot, candidacy: Candidacy, sequence: int) -> None:
+        now = self._world.now()
+        if now >= self._session.lost_at:
+            self._check_session()
+        ballot.heartbeat(candidacy, sequence, now)
+        if ballot.seat is None:
+            self._settle(ballot)
+        else:
+            self._schedule(ballot)
+
+    def proclaim(self, ballot: Ballot, candidacy: Candidacy, value: bytes) -> bool:
+        leads = ballot.proclaim(candidacy, value, self._world.now())
+        self._settle(ballot)
+        return leads
+
+    def resign_stream(self, ballot: Ballot, candidacy: Candidacy, campaign: Campaign) -> None:
+        ballot.resign(candidacy, campaign)
+        self._settle(ballot)
+
+    def disconnected(self, ballot: Ballot, candidacy: Candidacy, campaign: Campaign) -> None:
+        ballot.disconnected(candidacy, campaign)
+        self._settle(ballot)
+
+    # -- one ballot --------------------------------------------------------------------------
+
+    def _ballot(self, election: str) -> Ballot:
+        ballot = self._ballots.get(election)
+        if ballot is None:
+            ballot = Ballot(
+                election,
+                self._ttl,
+                self._backend.limits.moves_terms,
+                lambda: self._world.uniform(0.01, 0.05),
+                self._capacity,
+                known=self._leaders.get(election),
+                draining=self._draining,
+            )
+            self._ballots[election] = ballot
+        return ballot
+
+    def _settle(self, ballot: Ballot) -> None:
+        """After each event: tell what changed, begin what is due, forget what is over."""
+        if ballot.election not in self._working:
+            if ballot.next_op(self._world.now(), self._session) is not None:
+                self._working.add(ballot.election)
+                self._tasks.create_task(self._work(ballot))
+            elif ballot.idle and self._ballots.get(ballot.election) is ballot:
+                del self._ballots[ballot.election]
+        for effect in ballot.take():
+            self._apply(ballot, effect)
+        self._schedule(ballot)
+
+    def _apply(self, ballot: Ballot, effect: Effect) -> None:
+        match effect:
+            case Tell(Campaign() as campaign):
+                campaign.tell()
+            case End(Campaign() | Resignation() as listener):
+                listener.finish(effect)
+            case Later(delay):
+                self._tasks.create_task(self._later(ballot, delay))
+            case Won(term):
+                self._witness.won(term)
+            case Gone(term, reason):
+                self._witness.gone(term, reason)
+
+    async def _later(self, ballot: Ballot, delay: float) -> None:
+        await self._world.sleep(delay)
+        self._settle(ballot)
+
+    async def _work(self, ballot: Ballot) -> None:
+        """Do what the ballot asks of the store, one operation at a time, until it asks nothing."""
+        while await self._retry.unavailable(self._step, ballot):
+            pass
+        self._working.discard(ballot.election)
+        self._settle(ballot)
+
+    async def _step(self, ballot: Ballot) -> bool:
+        op = ballot.op or ballot.next_op(self._world.now(), self._session)
+        if op is None:
+            return False
+        try:
+            await self._perform(ballot, op)
+        except Unavailable:
+            ballot.failed()
+            raise
+        except Rejected as error:
+            if not isinstance(op, Acquire):
+                ballot.failed()
+                raise Unavailable(str(error)) from error
+            ballot.rejected()
+        finally:
+            if self._standing is Standing.LOST:
+                ballot.session_lost()
+            self._settle(ballot)
+        return True
+
+    async def _perform(self, ballot: Ballot, op: Op) -> None:
+        match op:
+            case Acquire():
+                answer = await self._store.acquire(ballot.election, op)
+                self._check_session()
+                ballot.acquired(answer.term, self._backend.session, self._world.now())
+            case Release(term):
+                await self._store.release(term)
+                ballot.released(self._world.now())
+            case _:
+                answer = await self._store.read(ballot.election)
+                ballot.answered(answer.term, self._backend.session, self._world.now())
+
+    # -- the session -------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while True:
+            began = self._world.now()
+            await self._retry.anything(self._renew)
+            await self._world.sleep(max(0.0, began + self._ttl / 3 - self._world.now()))
+
+    async def _renew(self) -> None:
+        keep = [claim for ballot in self._ballots.values() for claim in ballot.claims()]
+        asked = frozenset(claim.token for claim in keep if claim.token is not None)
+        try:
+            renewal = await self._store.renew(keep)
+        except Rejected:
+            self._session = replace(self._session, refused=True)
+            self._check_session()
+            raise
+        name = self._backend.session
+        survivors = frozenset(c.token for c in renewal.survivors if c.token is not None)
+        self._session = Session(name, renewal.good_until, self._ttl)
+        for ballot in [each for each in self._ballots.values() if each.seat is not None]:
+            ballot.renewed(asked, survivors, name)
+            self._settle(ballot)
+        self._check_session()
+
+    def _check_session(self) -> None:
+        """Act on the session's standing as soon as it changed."""
+        now = self._world.now()
+        standing, before = self._session.standing(now), self._standing
+        if standing is before:
+            return
+        self._standing = standing
+        self._witness.standing(standing)
+        for ballot in list(self._ballots.values()):
+            if standing is Standing.LOST:
+                ballot.session_lost()
+            else:
+                ballot.jeopardy()
+            self._settle(ballot)
+        self._note_ready()
+
+    def _note_ready(self) -> None:
+        if self.ready:
+            self._ready.set()
+
+    # -- the watch ---------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            await self._retry.anything(self._watch)
+
+    async def _watch(self) -> None:
+        """Follow one watch to its end; raises if it ended before the whole state was told."""
+        unlisted, listing = set(self._leaders), True
+        try:
+            async with aclosing(self._backend.watch()) as news:
+                async for item in news:
+                    if isinstance(item, Snapshot):
+                        unlisted.discard(item.election)
+                        self._learn(item.election, item.term)
+                        continue
+                    listing, self._synced = False, True
+                    for election in unlisted:
+                        self._learn(election, None)
+                    self._note_ready()
+        except BackendError as error:
+            self._witness.trouble("watch", error)
+            if listing:
+                raise
+
+    def _learn(self, election: str, term: Term | None) -> None:
+        if term is not None:
+            self._leaders[election] = term
+        else:
+            self._leaders.pop(election, None)
+        mine = term is not None and term.session == self._backend.session
+        ballot = self._ballot(election) if mine else self._ballots.get(election)
+        if ballot is not None:
+            ballot.news(term, self._backend.session, self._world.now())
+            self._settle(ballot)
+        self._observers.publish(election, term)
+
+    # -- silence -----------------------------------------------------------------------------
+
+    def _schedule(self, ballot: Ballot) -> None:
+        if ballot.wake < self._scheduled.get(ballot.election, math.inf):
+            self._scheduled[ballot.election] = ballot.wake
+            heapq.heappush(self._wakes, (ballot.wake, ballot.election))
+
+    async def _judge(self) -> None:
+        planned = self._world.now()
+        while True:
+            now = self._world.now()
+            if now - planned > HELD_UP:
+                self._judge_after = now + READ_ROUND
+            self._check_session()
+            if now >= self._judge_after:
+                self._judge_silence(now)
+            planned = self._next_look(now)
+            await self._world.sleep(planned - now)
+
+    def _next_look(self, now: float) -> float:
+        silence = self._wakes[0][0] if self._wakes else math.inf
+        looks = (max(silence, self._judge_after), self._session.jeopardy_at, self._session.lost_at)
+        return min([now + PULSE, *(look for look in looks if look > now)])
+
+    def _judge_silence(self, now: float) -> None:
+        while self._wakes and self._wakes[0][0] <= now:
+            instant, election = heapq.heappop(self._wakes)
+            if self._scheduled.get(election) == instant:
+                del self._scheduled[election]
+            ballot = self._ballots.get(election)
+            if ballot is None:
+                continue
+            if ballot.wake <= now:
+                ballot.tick(now)
+            self._settle(ballot)
+
+    def _busy(self) -> bool:
+        return any(b.seat or b.doomed or b.op for b in self._ballots.values())
+
+
+def _refused(reason: Reason, election: str) -> Refused:
+    sentence = {
+        Reason.NOT_LEADER: "this credential neither leads nor waits there",
+        Reason.HELD_BY_OTHER_GATEWAY: "another gateway holds the term and it cannot move: "
+        "resign there, or on the stream that leads",
+        Reason.BACKEND_UNAVAILABLE: "the store does not answer now: try again",
+        Reason.BACKEND_REJECTED: "the store refuses this: see the gateway's log",
+    }.get(reason, str(reason))
+    return Refused(reason, f"election {election!r}: {sentence}", metadata={"election": election})

@@ -1,0 +1,69 @@
+"""Fan-out: one watch of the store serves every observer of this gateway."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from incumbent_backends.api import Term
+
+
+def prefixes(election: str) -> Iterator[str]:
+    """List the prefixes that an election falls under: "" and each that ends at a "/"."""
+    yield ""
+    for place, letter in enumerate(election):
+        if letter == "/":
+            yield election[: place + 1]
+
+
+class Observer:
+    """One reader of an election or of a prefix. It holds the latest state, never a queue."""
+
+    __slots__ = ("_changed", "_pending", "key")
+
+    def __init__(self, key: str, present: Mapping[str, Term | None]) -> None:
+        self.key = key
+        self._pending: dict[str, Term | None] = dict(present)
+        self._changed = asyncio.Event()
+
+    def put(self, election: str, term: Term | None) -> None:
+        """Replace what is still unread of `election`."""
+        self._pending[election] = term
+        self._changed.set()
+
+    def take(self) -> dict[str, Term | None]:
+        """Hand over what changed since the last call."""
+        pending, self._pending = self._pending, {}
+        self._changed.clear()
+        return pending
+
+    async def changes(self) -> dict[str, Term | None]:
+        """Wait until something changed, then hand it over."""
+        while not self._pending:
+            await self._changed.wait()
+            self._changed.clear()
+        return self.take()
+
+
+class Observers:
+    """All readers, by what they look at."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, set[Observer]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return sum(len(group) for group in self._by_key.values())
+
+    def add(self, observer: Observer) -> None:
+        self._by_key[observer.key].add(observer)
+
+    def discard(self, observer: Observer) -> None:
+        group = self._by_key[observer.key]
+        group.discard(observer)
+        if not group:
+            del self._by_key[observer.key]
+
+    def publish(self, election: str, term: Term | None) -> None:
+        """Tell everybody who looks at `election`. (A name never ends at a "/", a prefix does.)"""
+        for key in (election, *prefixes(election)):
+            for observer in self._by_key.get(key, ()):
+                observer.put(election, term)

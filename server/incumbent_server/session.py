@@ -1,0 +1,50 @@
+"""The gateway's own lease in the store, as facts: how long it is good, what that lets clients trust.
+
+Pure values; every instant is a second of CLOCK_BOOTTIME of this process.
+
+    confirmed ──────────── half ──────────── lost_at ── good_until
+    SOUND                  JEOPARDY          LOST (told before any client's trust ends)
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+def margin(ttl: float) -> float:
+    """Seconds taken off a promise of `ttl` seconds, so that clocks within 1 % of true keep it."""
+    return max(0.05, 0.02 * ttl)
+
+
+class Standing(Enum):
+    SOUND = "sound"  # renewed in time: bid, lead, promise
+    JEOPARDY = "jeopardy"  # no renewal confirmed for half a backend ttl: keep, do not bid
+    LOST = "lost"  # nothing may be believed any longer
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    name: str
+    good_until: float  # until when the store has confirmed that it keeps the session
+    backend_ttl: float  # seconds
+    refused: bool = False  # the store rejects renewals: jeopardy at once
+
+    @property
+    def jeopardy_at(self) -> float:
+        return self.good_until - self.backend_ttl / 2
+
+    @property
+    def lost_at(self) -> float:
+        """One margin before the last trust that was given out can end."""
+        return self.good_until - 2 * margin(self.backend_ttl)
+
+    def standing(self, now: float) -> Standing:
+        if now >= self.lost_at:
+            return Standing.LOST
+        if self.refused or now >= self.jeopardy_at:
+            return Standing.JEOPARDY
+        return Standing.SOUND
+
+    def trust(self, since: float, ttl: float) -> float:
+        """Seconds from `since` for which a client heard then may believe that it leads."""
+        confirmed = self.good_until - margin(self.backend_ttl) - since
+        return max(0.0, min(ttl - margin(ttl), confirmed))

@@ -5,7 +5,7 @@ a pause, so each law shows as a line or two of Python instead of as a transactio
 is the "server", `Memory` the driver; between them lies `MemoryStore.perform`, the "network".
 
 No clock is in the store, as in the SQL drivers: a session carries a count of its renewals, and
-whoever watches ends it after seeing that count unchanged for backend_ttl × 1.02 on its own clock.
+whoever watches ends it after seeing that count unchanged for 1.02 of its ttl on its own clock.
 A store belongs to one event loop.
 """
 

@@ -1,0 +1,107 @@
+"""What a watcher has read of a namespace and what it has told: no I/O, no clock."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from incumbent_backends.api import Snapshot, Term
+from incumbent_backends.sqlite_rows import Row, snapshot
+
+FACTOR = 1.02  # covers clocks that run within 1 % of true
+
+
+class SessionRow(NamedTuple):
+    """One row of incumbent_session."""
+
+    id: str
+    renewals: int
+    backend_ttl_ms: int
+
+
+class Picture:
+    """The rows and living sessions as last read, and the terms as last told."""
+
+    def __init__(self) -> None:
+        self.highest = 0  # version of the newest row known
+        self._rows: dict[str, Row] = {}
+        self._live: frozenset[str] = frozenset()
+        self._told: dict[str, Term] = {}
+
+    def all_led(self) -> list[Snapshot]:
+        """Every led election, for somebody who begins to watch."""
+        return [snapshot(name, self._rows[name], term) for name, term in self._told.items()]
+
+    def has_vacant(self) -> bool:
+        return len(self._rows) > len(self._told)
+
+    def differing(self, outline: Iterable[Sequence[object]]) -> tuple[list[str], list[str]]:
+        """Compare [election, version, token, session, attempt] of every row with what is known.
+
+        Return the elections whose rows must be read, and those whose rows are gone.
+        """
+        seen: dict[str, Sequence[object]] = {str(line[0]): line for line in outline}
+        changed = [name for name, line in seen.items() if not self._knows(name, line)]
+        return changed, [name for name in self._rows if name not in seen]
+
+    def _knows(self, name: str, line: Sequence[object]) -> bool:
+        row = self._rows.get(name)
+        return row is not None and [*row[:4], row.attempt] == line
+
+    def update(
+        self, live: frozenset[str], rows: Iterable[Row], gone: Iterable[str] = ()
+    ) -> list[Snapshot]:
+        """Take in what one transaction read; return what differs from what was told."""
+        touched = set(gone)
+        for name in touched:
+            self._rows.pop(name, None)
+        for row in rows:
+            self._rows[row.election] = row
+            self.highest = max(self.highest, row.version)
+            touched.add(row.election)
+        if live != self._live:
+            turned = live ^ self._live
+            touched.update(row.election for row in self._rows.values() if row.session in turned)
+            self._live = live
+        return [news for name in sorted(touched) if (news := self._news(name)) is not None]
+
+    def _news(self, name: str) -> Snapshot | None:
+        row = self._rows.get(name)
+        term = row.term() if row is not None and row.session in self._live else None
+        if term == self._told.get(name):
+            return None
+        if term is None:
+            del self._told[name]
+        else:
+            self._told[name] = term
+        return snapshot(name, row, term)
+
+
+class Patience:
+    """Who has been silent for how long: (renewals, seen at) of every session that is not our own.
+
+    Silence counts from the arrival of the first read that showed these renewals, so it is never
+    longer than it seems, whatever pauses this process or its reads had.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[SessionRow, float]] = {}
+        self._earliest = float("inf")
+
+    def observe(self, sessions: Iterable[SessionRow], arrived: float) -> None:
+        before = self._seen
+        self._seen = {}
+        for session in sessions:
+            known = before.get(session.id)
+            since = known[1] if known is not None and known[0] == session else arrived
+            self._seen[session.id] = (session, since)
+        self._earliest = min(map(_deadline, self._seen.values()), default=float("inf"))
+
+    def silent(self, now: float) -> list[SessionRow]:
+        """The sessions that may be ended now, provided that their renewals are still these."""
+        if now < self._earliest:
+            return []
+        return [seen[0] for seen in self._seen.values() if _deadline(seen) <= now]
+
+
+def _deadline(seen: tuple[SessionRow, float]) -> float:
+    session, since = seen
+    return since + session.backend_ttl_ms / 1000 * FACTOR

@@ -16,11 +16,13 @@ BUSY_SECONDS = 1.0  # how long a statement waits for another program's lock
 OLDEST = (3, 35, 0)  # RETURNING
 
 # File systems that several hosts may mount at once. SQLite's shared memory is one host's own.
-NETWORK = frozenset(
-    ("9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.ceph", "fuse.davfs", "fuse.glusterfs")
-    + ("fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs")
-    + ("nfs4", "pvfs2", "smb3", "smbfs")
-)
+# fmt: off
+NETWORK = frozenset((
+    "9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.ceph", "fuse.davfs", "fuse.glusterfs",
+    "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs",
+    "nfs4", "pvfs2", "smb3", "smbfs",
+))
+# fmt: on
 
 _LATER = {
     sqlite3.SQLITE_BUSY: "is locked by another program",

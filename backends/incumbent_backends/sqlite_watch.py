@@ -99,7 +99,7 @@ class _Look:
         self._names: dict[str, object] = {"namespace": namespace}
         self._clock = clock
         self._data_version = -1
-        self._outline = ""
+        self._outline = ""  # as the picture was drawn from; "" when it went on from there
         self._whole_due = True
         self._whole_at = 0.0
 
@@ -122,6 +122,8 @@ class _Look:
         with reading(self._db):
             live = self._read_sessions()
             rows = self._read_rows("changes", version=self.picture.highest)
+        if rows:
+            self._outline = ""
         return self.picture.update(live, rows)
 
     def _read_whole(self) -> list[Snapshot]:

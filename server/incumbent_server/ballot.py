@@ -310,7 +310,7 @@ class Ballot:
         same = term is not None and term.holder == candidacy.holder
         if candidacy.entry.resume is not None and op.resume == candidacy.entry.resume:
             self._drop(candidacy, self._why_not_moved(candidacy, term if same else None))
-        elif same and term is not None and term.attempt >= candidacy.entry.attempt:
+        elif same and term is not None and candidacy.outdone_by(term):
             self._drop(candidacy, Reason.SUPERSEDED)
         elif candidacy.leaving:
             self._drop(candidacy, None)
@@ -321,7 +321,7 @@ class Ballot:
         """Say why a resume failed; `term` is the candidacy's own, if it leads."""
         if term is None or term.token != candidacy.entry.resume:
             return Reason.EXPIRED
-        if term.attempt >= candidacy.entry.attempt:
+        if candidacy.outdone_by(term):
             return Reason.SUPERSEDED
         return Reason.HELD_BY_OTHER_GATEWAY
 
@@ -437,9 +437,8 @@ class Ballot:
         if known.session == session.name:
             if own is None or known.token <= self.buried:
                 self._doom(known)
-        elif own is not None and own.entry.resume is None:
-            if known.attempt >= own.entry.attempt:
-                self._drop(own, Reason.SUPERSEDED)
+        elif own is not None and own.entry.resume is None and own.outdone_by(known):
+            self._drop(own, Reason.SUPERSEDED)
 
     def _for_seat(self, seat: Seat) -> Op | None:
         if self._doubt:
@@ -464,12 +463,12 @@ class Ballot:
         return head.acquire(None, head.entry.value)
 
     def _look(self, now: float) -> Read | None:
-        """Read where the picture may be wrong: an unknown outcome, a leader the watch never told."""
+        """Read what may be wrong: after an unknown outcome, a leader that the watch never told."""
         waited_for = self.known is not None and bool(self.queue)
         return Read() if self._unsure or (waited_for and now >= self._recheck_at) else None
 
     def _head(self, now: float) -> Candidacy | None:
-        """Find the first that is there to lead; silent ones keep their place and are passed over."""
+        """Find the first that is there to lead; the silent keep their place, passed over."""
         for candidacy in self.queue.values():
             if candidacy.present(now, 2 * min(candidacy.entry.ttl, self.backend_ttl) / 3):
                 return candidacy

@@ -3,12 +3,17 @@
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Literal
 
 from incumbent_backends.api import Term
 from incumbent_server.reasons import Reason
 
 Stream = Hashable  # names one Campaign stream, or somebody else who waits for a term to end
 Farewell = Stream  # whom to tell that a release is done
+
+
+CandidateState = Literal["waiting", "leading", "jeopardy"]
+Census = dict[CandidateState, int]
 
 
 class State(Enum):
@@ -79,6 +84,10 @@ class Candidacy:
         if self.stream is None or self.leaving:
             return False
         return not self.timed or now - self.heard <= patience
+
+    def outdone_by(self, term: Term) -> bool:
+        """Whether its own credential leads by an attempt that is not older."""
+        return term.attempt >= self.entry.attempt
 
     def acquire(self, resume: int | None, value: bytes | None) -> "Acquire":
         entry = self.entry

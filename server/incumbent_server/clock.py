@@ -4,11 +4,11 @@ import asyncio
 import random
 import secrets
 import time
-
 from typing import Protocol
 
 # Systems without CLOCK_BOOTTIME (macOS, BSD) have a CLOCK_MONOTONIC that goes on while they sleep.
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class World(Protocol):
     """Everything that is not decided by events: instants, sleep, jitter, secrets."""
@@ -28,6 +28,7 @@ class World(Protocol):
     def label(self) -> str:
         """Make up a name for a candidate that brought none."""
 
+
 class System:
     """The real world."""
 
@@ -45,4 +46,3 @@ class System:
 
     def label(self) -> str:
         return f"candidate-{secrets.token_hex(4)}"
-

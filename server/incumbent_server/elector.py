@@ -31,6 +31,7 @@ from incumbent_server.campaign import Campaign, Resignation
 from incumbent_server.candidacy import (
     Acquire,
     Candidacy,
+    Census,
     Effect,
     End,
     Entry,
@@ -44,7 +45,7 @@ from incumbent_server.candidacy import (
 )
 from incumbent_server.clock import World
 from incumbent_server.observers import Observer, Observers
-from incumbent_server.reasons import Reason, Refused
+from incumbent_server.reasons import Reason, refused
 from incumbent_server.retry import Retry
 from incumbent_server.session import Session, Standing
 from incumbent_server.store import Store, Witness
@@ -90,7 +91,7 @@ class Elector:
         self._judge_after = -math.inf
         self._leaders: dict[str, Term] = {}
         self._observers = Observers()
-        self._ready = asyncio.Event()
+        self._changed = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._background: list[asyncio.Task[None]] = []
 
@@ -117,8 +118,28 @@ class Elector:
         """Whether the session stands and the whole state was read once."""
         return self._synced and self._standing is not Standing.LOST and not self._draining
 
+    async def changed(self) -> None:
+        """Wait until `ready` may have changed. For one caller at a time."""
+        await self._changed.wait()
+        self._changed.clear()
+
     async def until_ready(self) -> None:
-        await self._ready.wait()
+        while not self.ready:
+            await self.changed()
+
+    def good_for(self) -> float:
+        """Seconds for which the store has confirmed that it keeps the session."""
+        return self._session.good_until - self._world.now()
+
+    def census(self) -> Census:
+        """Count the candidates of all elections, by state."""
+        led = sum(ballot.seat is not None for ballot in self._ballots.values())
+        sound = self._standing is Standing.SOUND
+        return {
+            "waiting": sum(ballot.waiting for ballot in self._ballots.values()),
+            "leading": led if sound else 0,
+            "jeopardy": 0 if sound else led,
+        }
 
     def campaign(self, election: str, entry: Entry, changed: Callable[[], None]) -> Campaign:
         """Enter an election; whatever comes of it is told by the Campaign."""
@@ -139,8 +160,8 @@ class Elector:
             if end.reason is None:
                 return end.term
             if end.reason not in (Reason.SUPERSEDED, Reason.EXPIRED):
-                raise _refused(end.reason, election)
-        raise _refused(Reason.NOT_LEADER, election)
+                raise refused(end.reason, election)
+        raise refused(Reason.NOT_LEADER, election)
 
     async def _resign_once(self, election: str, holder: str) -> End:
         waiter = Resignation()
@@ -156,9 +177,9 @@ class Elector:
         """Move the term here, then release it."""
         term = (await self.read(election)).term
         if term is None or term.holder != holder:
-            raise _refused(Reason.NOT_LEADER, election)
+            raise refused(Reason.NOT_LEADER, election)
         if term.session != self._session.name and not self._backend.limits.moves_terms:
-            raise _refused(Reason.HELD_BY_OTHER_GATEWAY, election)
+            raise refused(Reason.HELD_BY_OTHER_GATEWAY, election)
         entry = Entry(
             holder=holder,
             attempt=term.attempt + 1,
@@ -180,7 +201,7 @@ class Elector:
         try:
             return await self._store.read(election)
         except BackendError as error:
-            raise _refused(Reason.BACKEND_UNAVAILABLE, election) from error
+            raise refused(Reason.BACKEND_UNAVAILABLE, election) from error
 
     def elections(self, prefix: str) -> dict[str, tuple[Term | None, int]]:
         """List led and contended elections: the term as last told, the candidates waiting here."""
@@ -190,8 +211,9 @@ class Elector:
 
     def observe(self, *, election: str | None = None, prefix: str = "") -> Observer:
         """Open a reader that holds the whole present state; give it back to `unobserve`."""
-        if not self._synced:
-            raise _refused(Reason.BACKEND_UNAVAILABLE, election or prefix)
+        if self._draining or not self._synced:
+            reason = Reason.GATEWAY_DRAINING if self._draining else Reason.BACKEND_UNAVAILABLE
+            raise refused(reason, election or prefix)
         if election is not None:
             observer = Observer(election, {election: self._leaders.get(election)})
         else:
@@ -206,6 +228,8 @@ class Elector:
     async def drain(self, patience: float) -> None:
         """Stop leading; return when no client trusts this gateway, or after `patience` seconds."""
         self._draining = True
+        self._changed.set()
+        self._observers.finish()
         for ballot in list(self._ballots.values()):
             ballot.drain(self._session, self._world.now())
             self._settle(ballot)
@@ -369,11 +393,7 @@ class Elector:
             else:
                 ballot.jeopardy()
             self._settle(ballot)
-        self._note_ready()
-
-    def _note_ready(self) -> None:
-        if self.ready:
-            self._ready.set()
+        self._changed.set()
 
     # -- the watch ---------------------------------------------------------------------------
 
@@ -394,9 +414,9 @@ class Elector:
                     listing, self._synced = False, True
                     for election in unlisted:
                         self._learn(election, None)
-                    self._note_ready()
+                    self._changed.set()
         except BackendError as error:
-            self._witness.trouble("watch", error)
+            self._witness.trouble("watch", error, self._world.now())
             if listing:
                 raise
 
@@ -450,14 +470,3 @@ class Elector:
 
     def _busy(self) -> bool:
         return any(b.seat or b.doomed or b.op for b in self._ballots.values())
-
-
-def _refused(reason: Reason, election: str) -> Refused:
-    sentence = {
-        Reason.NOT_LEADER: "this credential neither leads nor waits there",
-        Reason.HELD_BY_OTHER_GATEWAY: "another gateway holds the term and it cannot move: "
-        "resign there, or on the stream that leads",
-        Reason.BACKEND_UNAVAILABLE: "the store does not answer now: try again",
-        Reason.BACKEND_REJECTED: "the store refuses this: see the gateway's log",
-    }.get(reason, str(reason))
-    return Refused(reason, f"election {election!r}: {sentence}", metadata={"election": election})

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from incumbent_backends.api import Term
+from incumbent_server.reasons import Reason, refused
 
 
 def prefixes(election: str) -> Iterator[str]:
@@ -18,12 +19,13 @@ def prefixes(election: str) -> Iterator[str]:
 class Observer:
     """One reader of an election or of a prefix. It holds the latest state, never a queue."""
 
-    __slots__ = ("_changed", "_pending", "key")
+    __slots__ = ("_changed", "_over", "_pending", "key")
 
     def __init__(self, key: str, present: Mapping[str, Term | None]) -> None:
         self.key = key
         self._pending: dict[str, Term | None] = dict(present)
         self._changed = asyncio.Event()
+        self._over = False
 
     def put(self, election: str, term: Term | None) -> None:
         """Replace what is still unread of `election`."""
@@ -36,9 +38,16 @@ class Observer:
         self._changed.clear()
         return pending
 
+    def finish(self) -> None:
+        """Let the reader go: this gateway drains."""
+        self._over = True
+        self._changed.set()
+
     async def changes(self) -> dict[str, Term | None]:
-        """Wait until something changed, then hand it over."""
+        """Wait until something changed, then hand it over; Refused once the gateway drains."""
         while not self._pending:
+            if self._over:
+                raise refused(Reason.GATEWAY_DRAINING, self.key)
             await self._changed.wait()
             self._changed.clear()
         return self.take()
@@ -61,6 +70,11 @@ class Observers:
         group.discard(observer)
         if not group:
             del self._by_key[observer.key]
+
+    def finish(self) -> None:
+        for group in self._by_key.values():
+            for observer in group:
+                observer.finish()
 
     def publish(self, election: str, term: Term | None) -> None:
         """Tell everybody who looks at `election`. (A name never ends at a "/", a prefix does.)"""

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     PERMISSION_DENIED = "PERMISSION_DENIED"
 
 
-class Refused(Exception):  # noqa: N818 - what happened is its name.
+class Refused(Exception):
     """A call that ends without what it asked for.
 
     `message` reaches the client: a sentence on what happened, to which election, and what to do. It
@@ -56,3 +56,26 @@ class Refused(Exception):  # noqa: N818 - what happened is its name.
 
     def __repr__(self) -> str:
         return f"Refused({self.reason}, {self.message!r}, metadata={dict(self.metadata)!r})"
+
+
+_SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
+    {
+        Reason.EXPIRED: "the term or the wait is over: campaign anew with a new credential",
+        Reason.SUPERSEDED: "a newer attempt under this credential owns the candidacy",
+        Reason.BACKEND_LOST: "the store ended the term: campaign anew with a new credential",
+        Reason.RESIGNED: "resigned by another call: campaign anew with a new credential",
+        Reason.GATEWAY_DRAINING: "this gateway is going down: enter at another one",
+        Reason.BACKEND_UNAVAILABLE: "the store does not answer now: try again, or another gateway",
+        Reason.BACKEND_REJECTED: "the store refuses this: its operator finds the cause in the log",
+        Reason.HELD_BY_ANOTHER: "another candidate leads or waits first, and no_wait was asked for",
+        Reason.HELD_BY_OTHER_GATEWAY: "another gateway holds the term, which cannot move: go there",
+        Reason.NOT_LEADER: "this credential neither leads nor waits there",
+        Reason.TOO_MANY_CANDIDATES: "too many candidates wait here: try another gateway, or later",
+    }
+)
+
+
+def refused(reason: Reason, election: str) -> Refused:
+    """Refuse in the usual words what concerns one election."""
+    sentence = _SENTENCES.get(reason, str(reason))
+    return Refused(reason, f"election {election!r}: {sentence}", metadata={"election": election})

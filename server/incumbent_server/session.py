@@ -1,4 +1,4 @@
-"""The gateway's own lease in the store, as facts: how long it is good, what that lets clients trust.
+"""The gateway's own lease in the store: how long it is good, and what clients may trust.
 
 Pure values; every instant is a second of CLOCK_BOOTTIME of this process.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Collection
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from incumbent_backends.api import Backend, Claim, Rejected, Renewal, Snapshot, Term, Unavailable
 from incumbent_server.candidacy import Acquire
@@ -11,6 +11,8 @@ from incumbent_server.reasons import Reason
 from incumbent_server.session import Standing
 
 T = TypeVar("T")
+Verb = Literal["renew", "acquire", "release", "read", "watch"]
+Outcome = Literal["ok", "unavailable", "rejected"]
 
 
 class Witness(Protocol):
@@ -19,8 +21,8 @@ class Witness(Protocol):
     def won(self, term: Term) -> None: ...
     def gone(self, term: Term, reason: Reason | None) -> None: ...
     def standing(self, standing: Standing) -> None: ...
-    def called(self, verb: str, outcome: str, seconds: float) -> None: ...
-    def trouble(self, verb: str, error: Exception) -> None: ...
+    def called(self, verb: Verb, outcome: Outcome, seconds: float) -> None: ...
+    def trouble(self, verb: Verb, error: Exception, now: float) -> None: ...
 
 
 class Store:
@@ -63,8 +65,9 @@ class Store:
     async def read(self, election: str) -> Snapshot:
         return await self._call("read", self._backend.read(election))
 
-    async def _call(self, verb: str, call: Awaitable[T]) -> T:
-        began, outcome = self._world.now(), "unavailable"
+    async def _call(self, verb: Verb, call: Awaitable[T]) -> T:
+        began = self._world.now()
+        outcome: Outcome = "unavailable"
         try:
             async with asyncio.timeout(self._deadline):
                 result = await call
@@ -72,14 +75,14 @@ class Store:
             return result
         except TimeoutError as error:
             unavailable = Unavailable(f"the store did not answer within {self._deadline:.3g} s")
-            self._witness.trouble(verb, unavailable)
+            self._witness.trouble(verb, unavailable, self._world.now())
             raise unavailable from error
         except Unavailable as error:
-            self._witness.trouble(verb, error)
+            self._witness.trouble(verb, error, self._world.now())
             raise
         except Rejected as error:
             outcome = "rejected"
-            self._witness.trouble(verb, error)
+            self._witness.trouble(verb, error, self._world.now())
             raise
         finally:
             self._witness.called(verb, outcome, self._world.now() - began)

@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from functools import partial
 from typing import Final, Literal, TextIO
 
 import structlog
@@ -24,11 +24,12 @@ from prometheus_client import (
 )
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from incumbent_server.candidacy import CandidateState, Census
 from incumbent_server.config import LogFormat, LogLevel
 
 StreamKind = Literal["campaign", "observe"]
-CandidateState = Literal["waiting", "leading", "jeopardy"]
 Verb = Literal["renew", "acquire", "release", "read", "watch"]
+Outcome = Literal["ok", "unavailable", "rejected"]
 
 # From a statement on an embedded store (some 100 µs) to the patience of a backend ttl.
 _STORE_BUCKETS: Final = (
@@ -155,9 +156,10 @@ class Metrics:
         with self._streams.labels(kind).track_inprogress():
             yield
 
-    def candidates(self, state: CandidateState, change: int) -> None:
-        """Count `change` candidates more in this state, or fewer if negative."""
-        self._candidates.labels(state).inc(change)
+    def census(self, count: Callable[[], Census]) -> None:
+        """Ask `count` at each scrape how many candidates are in each state."""
+        for state in count():
+            self._candidates.labels(state).set_function(partial(_entry, count, state))
 
     def term_begun(self, how: Literal["won", "resumed"]) -> None:
         """Count a term that this gateway holds from now on."""
@@ -174,18 +176,9 @@ class Metrics:
         """Count one heartbeat."""
         self._heartbeats.inc()
 
-    @contextmanager
-    def store_call(self, verb: Verb, clock: Callable[[], float] = perf_counter) -> Iterator[None]:
-        """Time a store call; its outcome is `ok` or the class of its exception, in lower case."""
-        begin = clock()
-        outcome = "ok"
-        try:
-            yield
-        except BaseException as error:
-            outcome = type(error).__name__.lower()
-            raise
-        finally:
-            self._store_calls.labels(verb, outcome).observe(clock() - begin)
+    def store_called(self, verb: Verb, outcome: Outcome, seconds: float) -> None:
+        """Count a store call and the time that it took."""
+        self._store_calls.labels(verb, outcome).observe(seconds)
 
     def session_good(self, remaining: Callable[[], float]) -> None:
         """Ask `remaining`, in seconds, at each scrape; what is below 0 counts as 0."""
@@ -202,3 +195,7 @@ class Metrics:
     def exposition(self) -> tuple[bytes, str]:
         """The body of `/metrics` and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+def _entry(count: Callable[[], Census], state: CandidateState) -> float:
+    return count()[state]

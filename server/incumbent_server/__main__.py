@@ -1,0 +1,28 @@
+"""The command `incumbent-server`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from incumbent_server.app import Failure, run
+from incumbent_server.config import PROGRAM, ConfigError, load
+from incumbent_server.telemetry import configure_logging
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the gateway; the exit code is 0 after a drain, 2 for what the operator has to mend."""
+    try:
+        settings = load(argv, os.environ)
+        configure_logging(settings.log_format, settings.log_level)
+        asyncio.run(run(settings))
+    except (ConfigError, Failure) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""From what the core says to what the wire carries, and back."""
+
+import hashlib
+from datetime import timedelta
+
+from google.protobuf import duration_pb2
+
+from incumbent.v1 import election_service_pb2 as pb
+from incumbent_backends.api import Expiry, Limits, Term
+from incumbent_server import validate
+from incumbent_server.candidacy import Entry, State, View
+from incumbent_server.clock import World
+from incumbent_server.errors import to_proto_reason
+
+_STATES = {
+    State.WAITING: pb.STATE_WAITING,
+    State.LEADING: pb.STATE_LEADING,
+    State.JEOPARDY: pb.STATE_JEOPARDY,
+    State.LOST: pb.STATE_LOST,
+}
+_EXPIRIES = {Expiry.LEASE: pb.EXPIRY_LEASE, Expiry.SESSION: pb.EXPIRY_SESSION}
+CLIENT_CRASH_SLACK = timedelta(milliseconds=250)  # from a ttl that ran out to a successor
+
+
+def holder(credential: str) -> str:
+    """Make of a credential what the store may know."""
+    return hashlib.sha256(credential.encode()).hexdigest()
+
+
+def to_entry(enter: pb.Enter, world: World) -> tuple[Entry, str]:
+    """Check an `enter`; return it with the credential that the gateway made, "" if none.
+
+    Raises Refused (INVALID_FIELD). `enter.election` is checked by the caller.
+    """
+    made = "" if enter.credential else world.credential()
+    has_value = enter.HasField("value")
+    entry = Entry(
+        holder=holder(made or validate.credential(enter.credential)),
+        attempt=validate.attempt(enter.attempt),
+        candidate=validate.candidate(enter.candidate) or world.label(),
+        value=validate.value(enter.value) if has_value else None,
+        ttl=validate.ttl(enter.ttl if enter.HasField("ttl") else None).total_seconds(),
+        keep=validate.keeps(enter.on_disconnect, has_credential=bool(enter.credential)),
+        no_wait=enter.no_wait,
+        resume=validate.resume_token(
+            enter.resume_token if enter.HasField("resume_token") else None
+        ),
+    )
+    return entry, made
+
+
+def to_duration(seconds: float) -> duration_pb2.Duration:
+    """Round down: what is promised must not grow on the way."""
+    whole = int(seconds)
+    return duration_pb2.Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+
+
+def to_term(term: Term | None) -> pb.Term | None:
+    """Make the wire's term, without what only the store may know."""
+    if term is None:
+        return None
+    message = pb.Term(
+        election=term.election, token=term.token, candidate=term.candidate, value=term.value
+    )
+    message.begin_time.FromDatetime(term.begin_time)
+    return message
+
+
+def to_response(view: View, term: pb.Term | None, next_heartbeat_in: float) -> pb.CampaignResponse:
+    """Make a Campaign's message; `term` is `to_term(view.term)`, which callers may keep."""
+    lost = view.state is State.LOST
+    return pb.CampaignResponse(
+        state=_STATES[view.state],
+        term=term,
+        position=view.position,
+        sequence=view.sequence,
+        trust_for=None if view.trust is None or lost else to_duration(view.trust),
+        next_heartbeat_in=None if lost else to_duration(next_heartbeat_in),
+        reason=to_proto_reason(view.reason),
+    )
+
+
+def to_backend(limits: Limits, backend_ttl: timedelta) -> pb.GetBackendResponse:
+    """Say what the store promises; the worst cases follow from its limits."""
+    return pb.GetBackendResponse(
+        kind=limits.kind,
+        expiry=_EXPIRIES[limits.expiry],
+        min_backend_ttl=limits.min_backend_ttl,
+        max_backend_ttl=limits.max_backend_ttl,
+        backend_ttl=backend_ttl,
+        failover_client_crash=validate.DEFAULT_TTL + CLIENT_CRASH_SLACK,
+        failover_gateway_crash=backend_ttl * limits.expiry_factor + limits.expiry_slack,
+        survives_gateway=limits.survives_gateway,
+        survives_restart=limits.survives_restart,
+        notes=limits.notes,
+    )

@@ -1,0 +1,129 @@
+"""A Campaign stream over gRPC: read what the client sends, send what its Campaign says.
+
+The handler's own task writes, a second one reads. What is sent is made when it is sent, so a slow
+client gets the latest state, never a queue. The handler ends the stream; whatever ends the
+handler, a broken connection too, is told to the Campaign.
+"""
+
+import asyncio
+from typing import Any
+
+from grpc import aio
+
+from incumbent.v1 import election_service_pb2 as pb
+from incumbent_backends.api import Term
+from incumbent_server import validate
+from incumbent_server.campaign import Campaign
+from incumbent_server.candidacy import End, View
+from incumbent_server.clock import World
+from incumbent_server.elector import Elector
+from incumbent_server.messages import to_entry, to_response, to_term
+from incumbent_server.reasons import Reason, Refused, refused
+from incumbent_server.telemetry import Metrics
+
+Context = aio.ServicerContext[pb.CampaignRequest, pb.CampaignResponse]
+ENTER_WITHIN = 10.0  # seconds that a stream may stay silent before its `enter`
+
+
+class CampaignStream:
+    """One stream, from its first message to its status."""
+
+    def __init__(self, elector: Elector, world: World, metrics: Metrics, context: Context) -> None:
+        self._elector = elector
+        self._world = world
+        self._metrics = metrics
+        self._context = context
+        self._wake = asyncio.Event()
+        self._fault: Refused | None = None
+        self._sequence = 0
+        self._made = ""  # a credential of the gateway's making that the client does not know yet
+        self._term: Term | None = None  # told last, and its message
+        self._term_message: pb.Term | None = None
+
+    async def serve(self) -> None:
+        """Serve the stream to its end; Refused unless it ends well."""
+        election, campaign = await self._enter()
+        reader = asyncio.create_task(self._read(campaign))
+        try:
+            end = await self._write(campaign)
+        finally:
+            reader.cancel()
+            campaign.broken()
+        if end.reason is not None:
+            raise refused(end.reason, election)
+
+    async def _enter(self) -> tuple[str, Campaign]:
+        try:
+            async with asyncio.timeout(ENTER_WITHIN):
+                first: Any = await self._context.read()
+        except TimeoutError:
+            late = f"be sent within {ENTER_WITHIN:g} s after the stream was opened"
+            raise validate.out_of_order("enter", late) from None
+        if first is aio.EOF or not first.HasField("enter"):
+            raise validate.out_of_order("enter", "be the first message of a stream")
+        election = validate.election(first.enter.election, "enter.election")
+        entry, self._made = to_entry(first.enter, self._world)
+        return election, self._elector.campaign(election, entry, self._wake.set)
+
+    async def _read(self, campaign: Campaign) -> None:
+        try:
+            while (request := await self._next()) is not None:
+                self._handle(campaign, request)
+        except Refused as fault:
+            self._fault = fault
+            self._wake.set()
+
+    async def _next(self) -> pb.CampaignRequest | None:
+        """Read a message; None once the client has half-closed, which says only that."""
+        request: Any = await self._context.read()
+        return None if request is aio.EOF else request
+
+    def _handle(self, campaign: Campaign, request: pb.CampaignRequest) -> None:
+        match request.WhichOneof("message"):
+            case "heartbeat":
+                number = validate.sequence(request.heartbeat.sequence, self._sequence)
+                self._sequence = number
+                self._metrics.heartbeat()
+                campaign.heartbeat(number)
+                self._wake.set()
+            case "proclaim":
+                campaign.proclaim(validate.value(request.proclaim.value, "proclaim.value"))
+            case "resign":
+                campaign.resign()
+            case "enter":
+                raise validate.out_of_order("enter", "come once a stream, as its first message")
+            case _:
+                allowed = "hold one of enter, heartbeat, proclaim, resign"
+                raise validate.out_of_order("message", allowed)
+
+    async def _write(self, campaign: Campaign) -> End:
+        """Send states until the campaign ends; send its last one."""
+        while True:
+            self._wake.clear()
+            if campaign.ending is not None:
+                if campaign.ending.view is not None:
+                    await self._send(campaign.ending.view, 0.0)
+                return campaign.ending
+            if self._fault is not None:
+                raise self._fault
+            view = campaign.view()
+            if view is not None:
+                await self._send(view, campaign.next_heartbeat_in())
+            await self._wake.wait()
+
+    async def _send(self, view: View, next_heartbeat_in: float) -> None:
+        if view.term is not self._term:
+            self._term, self._term_message = view.term, to_term(view.term)
+        response = to_response(view, self._term_message, next_heartbeat_in)
+        if self._made:
+            response.credential, self._made = self._made, ""
+        await self._context.write(response)
+
+
+def over_limit(limit: int) -> Refused:
+    """Refuse one stream more than this gateway serves."""
+    return Refused(
+        Reason.TOO_MANY_STREAMS,
+        f"this gateway serves {limit} streams already: try another one, or later",
+        metadata={"limit": str(limit)},
+    )

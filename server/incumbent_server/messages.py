@@ -85,12 +85,18 @@ def to_backend(limits: Limits, backend_ttl: timedelta) -> pb.GetBackendResponse:
     return pb.GetBackendResponse(
         kind=limits.kind,
         expiry=_EXPIRIES[limits.expiry],
-        min_backend_ttl=limits.min_backend_ttl,
-        max_backend_ttl=limits.max_backend_ttl,
-        backend_ttl=backend_ttl,
-        failover_client_crash=validate.DEFAULT_TTL + CLIENT_CRASH_SLACK,
-        failover_gateway_crash=backend_ttl * limits.expiry_factor + limits.expiry_slack,
+        min_backend_ttl=_exactly(limits.min_backend_ttl),
+        max_backend_ttl=_exactly(limits.max_backend_ttl),
+        backend_ttl=_exactly(backend_ttl),
+        failover_client_crash=_exactly(validate.DEFAULT_TTL + CLIENT_CRASH_SLACK),
+        failover_gateway_crash=_exactly(backend_ttl * limits.expiry_factor + limits.expiry_slack),
         survives_gateway=limits.survives_gateway,
         survives_restart=limits.survives_restart,
         notes=limits.notes,
     )
+
+
+def _exactly(period: timedelta) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromTimedelta(period)
+    return duration

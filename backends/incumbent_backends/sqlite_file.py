@@ -5,6 +5,7 @@ drop the locks that SQLite holds for this process.
 """
 
 import os
+import re
 import sqlite3
 import stat
 from pathlib import Path
@@ -14,6 +15,7 @@ from incumbent_backends.api import BackendError, Rejected, Unavailable
 
 BUSY_SECONDS = 1.0  # how long a statement waits for another program's lock
 OLDEST = (3, 35, 0)  # RETURNING
+SMALLEST = 512  # bytes: one page
 
 # File systems that several hosts may mount at once. SQLite's shared memory is one host's own.
 # fmt: off
@@ -69,7 +71,8 @@ def filesystem_of(path: Path, mountinfo: str) -> str:
     best, found = -1, ""
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
-        point = Path(left.split(" ")[4].encode().decode("unicode_escape"))
+        escaped = left.split(" ")[4]  # \040 is a space
+        point = Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), escaped))
         if path.is_relative_to(point) and len(point.parts) >= best:
             best, found = len(point.parts), right.split(" ")[0]
     return found
@@ -97,21 +100,23 @@ class SqliteFile:
             raise Rejected(f"the folder {folder} does not exist; make it, or name another file")
         self._inspect_filesystem(folder)
         try:
-            mode = self.path.stat().st_mode
+            found = self.path.stat()
         except FileNotFoundError:
             pass
         except OSError as error:
             raise Rejected(f"{self} cannot be reached: {error.strerror}") from error
         else:
-            self._inspect_file(mode)
+            self._inspect_file(found)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise Rejected(f"the folder {folder} is read-only for this user; SQLite writes beside")
 
-    def _inspect_file(self, mode: int) -> None:
-        if stat.S_ISDIR(mode):
+    def _inspect_file(self, found: os.stat_result) -> None:
+        if stat.S_ISDIR(found.st_mode):
             raise Rejected(f"{self} is a folder; name a file in it")
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(found.st_mode):
             raise Rejected(f"{self} is not a regular file")
+        if 0 < found.st_size < SMALLEST:  # SQLite would take it for empty, and overwrite it
+            raise Rejected(f"{self} is not a SQLite database")
         if not os.access(self.path, os.R_OK | os.W_OK):
             raise Rejected(f"{self} is read-only for this user; a gateway writes to it")
 

@@ -26,8 +26,8 @@ def prepare(db: sqlite3.Connection, file: SqliteFile, namespace: str) -> None:
     with writing(db):
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _create_tables(db)
         _check_shape(db, file)
+        _create_tables(db)
         _check_marker(db, file, namespace)
         db.execute(SQL["raise_counters"], {"namespace": namespace})
 
@@ -69,18 +69,19 @@ def _create_tables(db: sqlite3.Connection) -> None:
 
 
 def _check_shape(db: sqlite3.Connection, file: SqliteFile) -> None:
-    """Compare with the shape that the same script gives in an empty database."""
+    """Compare tables that are there with those that the script makes in an empty database."""
     model = sqlite3.connect(":memory:", isolation_level=None)
     try:
         _create_tables(model)
         expected = model.execute(SQL["shape"]).fetchall()
     finally:
         model.close()
-    names = {row[0] for row in expected}
-    found = [row for row in db.execute(SQL["shape"]) if row[0] in names]
-    if found != expected:
-        other = sorted({row[0] for row in set(found) ^ set(expected)})
-        raise Rejected(f"{file} holds tables of another shape under our names: {', '.join(other)}")
+    found = db.execute(SQL["shape"]).fetchall()
+    there = {row[0] for row in found}
+    other = set(found).symmetric_difference(row for row in expected if row[0] in there)
+    if other:
+        names = ", ".join(sorted({row[0] for row in other}))
+        raise Rejected(f"{file} holds tables of another shape under our names: {names}")
 
 
 def _check_marker(db: sqlite3.Connection, file: SqliteFile, namespace: str) -> None:

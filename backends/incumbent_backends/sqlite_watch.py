@@ -224,7 +224,6 @@ class SqliteWatch:
 
     def _follow(self) -> None:
         """Look until stopped, on one connection and one picture."""
-        self._file.verify()
         db = self._file.connect(read_only=True)
         try:
             look = _Look(db, self._namespace, self._clock)
@@ -236,6 +235,7 @@ class SqliteWatch:
             db.close()
 
     def _tick(self, look: _Look) -> None:
+        self._file.verify()
         with self._lock:
             newcomers, self._newcomers = self._newcomers, []
             told = list(self._subscribers)
@@ -260,7 +260,6 @@ class SqliteWatch:
 
     def _sweep(self, picture: Picture) -> None:
         """Forget the elections that were already vacant the last time, if there are any."""
-        self._file.verify()
         if self._sweep_below and picture.has_vacant():
             self._upkeep.sweep(self._sweep_below)
         self._sweep_below = picture.highest

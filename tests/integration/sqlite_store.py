@@ -1,0 +1,151 @@
+"""A SQLite store for the tests that are special to it: options, hands in the file, other processes."""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from incumbent_backends.api import Backend, Options, Snapshot, Synced, Term
+from incumbent_backends.conformance import FakeClock
+from incumbent_backends.sqlite import Sqlite
+
+SECOND = timedelta(seconds=1)
+
+
+def build(
+    path: Path,
+    *,
+    namespace: str = "tests",
+    backend_ttl: timedelta = 15 * SECOND,
+    clock: FakeClock | None = None,
+) -> Sqlite:
+    """The driver on a file. Its clock stands still unless the test moves it."""
+    return Sqlite(f"sqlite:///{path}", Options(namespace, backend_ttl, clock or FakeClock()))
+
+
+def sql(path: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """Say something to the file by hand, as an operator with the sqlite3 shell would."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as db:
+        return db.execute(statement, values).fetchall()
+
+
+async def lead(backend: Backend, election: str = "e", **changes: Any) -> Term:
+    """Win an election."""
+    bid: dict[str, Any] = {"holder": secrets.token_hex(32), "attempt": 1, "candidate": "c"}
+    bid["value"] = b""
+    seen = await backend.acquire(election, **(bid | changes))
+    assert seen.term is not None
+    assert seen.term.session == backend.session
+    return seen.term
+
+
+async def move(backend: Backend, term: Term) -> Snapshot:
+    """Ask for a term to move to this backend's session."""
+    return await backend.acquire(
+        term.election,
+        holder=term.holder,
+        attempt=term.attempt + 1,
+        candidate="",
+        value=None,
+        resume=term.token,
+    )
+
+
+class Watch:
+    """A watch past its first state, to be asked for the next news of an election."""
+
+    def __init__(self, items: AsyncGenerator[Snapshot | Synced, None]) -> None:
+        self.items = items
+        self.first: dict[str, Term] = {}
+
+    async def until(self, election: str, token: int | None, seconds: float = 5.0) -> Snapshot:
+        """Await the news that this token leads the election; None: that nobody does."""
+        async with asyncio.timeout(seconds):
+            async for item in self.items:
+                if isinstance(item, Snapshot) and item.election == election:
+                    found = None if item.term is None else item.term.token
+                    if found == token:
+                        return item
+        raise AssertionError("a watch never ends by itself")
+
+
+@asynccontextmanager
+async def watching(backend: Backend) -> AsyncIterator[Watch]:
+    watch = Watch(backend.watch())
+    try:
+        async with asyncio.timeout(5):
+            async for item in watch.items:
+                if isinstance(item, Synced):
+                    break
+                assert item.term is not None
+                watch.first[item.election] = item.term
+        yield watch
+    finally:
+        await watch.items.aclose()
+
+
+@contextmanager
+def locked(path: Path, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """Another program holds the file's write lock."""
+    code = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        f"db.execute('BEGIN {kind}'); print('locked', flush=True); sys.stdin.read(); db.close()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        try:
+            assert other.stdout.readline() == b"locked\n"
+            yield
+        finally:
+            other.stdin.close()
+            other.wait(10)
+
+
+ENTER = """
+import asyncio, os, sys
+from datetime import timedelta
+from incumbent_backends.api import BackendError, Options
+from incumbent_backends.sqlite import Sqlite
+
+class Clock:
+    def now(self):
+        return 0.0
+
+async def enter():
+    options = Options("tests", timedelta(seconds=15), Clock())
+    try:
+        async with Sqlite(f"sqlite:///{sys.argv[1]}", options):
+            print("opened")
+    except BackendError as error:
+        print(f"{type(error).__name__}: {error}")
+
+asyncio.run(asyncio.sleep(0))  # what is imported late is imported now, as root may
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+asyncio.run(enter())
+"""
+
+
+def enter_unprivileged(path: Path) -> str:
+    """What a user to whom file modes apply is told when opening the file."""
+    ran = subprocess.run(
+        [sys.executable, "-c", ENTER, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    return ran.stdout.strip()

@@ -3,23 +3,23 @@
 A pure state machine. Events and instants go in; effects (`take`) and at most one store operation
 at a time (`next_op`) come out. It reads no clock, awaits nothing and draws no random number.
 
-    enter ──────► queue ──── bid won ────► seat ── resign, silence, disconnect ──► doomed
-    enter+resume ► arriving ─ moved ─────►  │                                         │
-                     │                      └─ ended or moved in the store ──► gone   │
-                     └─ not to be had ──► LOST                        released ◄──────┘
+    enter ───────► queue ── bid won ──► seat ── resign, silence, disconnect ──► doomed
+    enter+resume ► arriving ─ moved ─►   │                                        │
+                      │                  └── ended or moved in the store ──► gone │
+                      └── not to be had ──► LOST                    released ◄────┘
 
 Doomed terms are released before anything else is asked of the store. `buried` is the highest
 token that this gateway has ended: no such term is renewed, trusted or resumed here again.
-News of the watch only ever proposes; a term that is held here ends on what the store answers to
+News of the watch only ever propose; a term that is held here ends on what the store answers to
 a question asked after it was won.
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from incumbent_backends.api import Claim, Term
+from incumbent_server import agenda, views
 from incumbent_server.candidacy import (
     Acquire,
     Candidacy,
@@ -39,11 +39,11 @@ from incumbent_server.candidacy import (
     View,
     Won,
 )
+from incumbent_server.line import Line
+from incumbent_server.picture import RECHECK, Picture
 from incumbent_server.reasons import Reason
-from incumbent_server.session import Session, Standing
+from incumbent_server.session import Session
 
-RECHECK = 1.0  # seconds after which a leader known only by a lost bid is read again
-RIVAL_MEMORY = 60.0  # seconds for which another gateway's term makes this one polite
 COURTESY = 8  # every so many releases this gateway holds back though it knows of no rival
 
 
@@ -55,25 +55,18 @@ class Ballot:
     backend_ttl: float  # seconds
     moves_terms: bool
     pause: Callable[[], float]
-    capacity: int
-    known: Term | None = None  # who leads, as far as this gateway heard
-    queue: dict[str, Candidacy] = field(default_factory=dict)  # holder → waiting, in order
+    capacity: int  # candidates that may wait here
+    picture: Picture = field(default_factory=Picture)
+    draining: bool = False
+    queue: Line = field(default_factory=Line)
     arriving: dict[str, Candidacy] = field(default_factory=dict)  # holder → resuming
     seat: Seat | None = None
     doomed: dict[int, tuple[Term, list[Farewell]]] = field(default_factory=dict)
     buried: int = 0
-    op: Op | None = None
+    op: Op | None = None  # under way
     wake: float = math.inf  # when `tick` has something to judge, at the earliest
-    draining: bool = False
-    _unsure: bool = False  # an acquire's outcome is unknown: something may hang on the session
-    _doubt: bool = False  # news contradict the seat: ask the store
-    _overtaken: bool = False  # news came while the operation was under way
-    _recheck_at: float = math.inf
-    _not_before: float = 0.0
-    _rival_seen: float = -math.inf
+    not_before: float = 0.0  # no bid until then
     _releases: int = 0
-    _tickets: list[int] = field(default_factory=list)
-    _last_ticket: int = 0
     _effects: list[Effect] = field(default_factory=list)
 
     # -- what clients do ---------------------------------------------------------------------
@@ -83,24 +76,22 @@ class Ballot:
         present = self.find(entry.holder)
         refusal = self._refusal(entry, present)
         if refusal is not None:
-            lost = refusal in (Reason.EXPIRED, Reason.SUPERSEDED)
-            view = View(State.LOST, None, reason=refusal) if lost else None
+            over = refusal in (Reason.EXPIRED, Reason.SUPERSEDED)
+            view = View(State.LOST, None, reason=refusal) if over else None
             self._effects.append(End(stream, refusal, view))
             return None
         if present is None:
-            return self._admit(Candidacy(entry, stream, now), now)
+            return self._admit(Candidacy(entry, stream, now))
         self._supersede(present)
-        stale = present.entry.resume if present is not self._seated else entry.resume
+        moved = present is not self._seated and present.entry.resume != entry.resume
         present.take(entry, stream, now)
-        self._wake_at(self._deadline(present))
-        if present is self._seated and self.seat is not None:
-            if entry.value is not None:
-                self.seat.wanted = entry.value
-        elif stale != entry.resume:
+        if moved:
             self._remove(present)
-            self._admit(present, now)
-        else:
-            self._tell(present)
+            return self._admit(present)
+        if self.seat is not None and present is self.seat.candidacy and entry.value is not None:
+            self.seat.wanted = entry.value
+        self._wake_at(self._deadline(present))
+        self._tell(present)
         return present
 
     def _refusal(self, entry: Entry, present: Candidacy | None) -> Reason | None:
@@ -109,10 +100,9 @@ class Ballot:
         if present is not None and (present.leaving or entry.attempt <= present.entry.attempt):
             return Reason.SUPERSEDED
         if entry.resume is not None:
-            seated = self.seat is not None and present is self.seat.candidacy
-            if seated and self.seat is not None and self.seat.term.token != entry.resume:
-                return Reason.EXPIRED
-            return Reason.EXPIRED if entry.resume <= self.buried else None
+            seated = self.seat if present is self._seated else None
+            other = seated is not None and seated.term.token != entry.resume
+            return Reason.EXPIRED if other or entry.resume <= self.buried else None
         if present is not None:
             return None
         if entry.no_wait and (self.seat or self.queue or self.arriving):
@@ -120,14 +110,11 @@ class Ballot:
         full = len(self.queue) + len(self.arriving) >= self.capacity
         return Reason.TOO_MANY_CANDIDATES if full else None
 
-    def _admit(self, candidacy: Candidacy, now: float) -> Candidacy:
+    def _admit(self, candidacy: Candidacy) -> Candidacy:
         if candidacy.entry.resume is not None:
             self.arriving[candidacy.holder] = candidacy
         else:
-            self._last_ticket += 1
-            candidacy.ticket = self._last_ticket
-            self._tickets.append(candidacy.ticket)
-            self.queue[candidacy.holder] = candidacy
+            self.queue.join(candidacy)
             self._tell(candidacy)
         self._wake_at(self._deadline(candidacy))
         return candidacy
@@ -144,7 +131,7 @@ class Ballot:
 
     def proclaim(self, candidacy: Candidacy, value: bytes, now: float) -> bool:
         """Ask for a new value; False when the candidacy does not lead."""
-        if candidacy is not self._seated or self.seat is None or candidacy.parting:
+        if self.seat is None or candidacy is not self.seat.candidacy or candidacy.parting:
             return False
         candidacy.heard = now
         self.seat.wanted = value
@@ -175,47 +162,45 @@ class Ballot:
         elif not candidacy.leaving:
             self._remove(candidacy)
 
-    # -- what time and the session do --------------------------------------------------------
+    # -- what time, the session and the operator do ------------------------------------------
 
     def tick(self, now: float) -> None:
         """Judge silence. Call it only when everything received before has been read."""
         self.wake = math.inf
         for candidacy in list(self._candidacies()):
             deadline = self._deadline(candidacy)
-            if deadline > now or candidacy.leaving:
-                self._wake_at(deadline if deadline > now else math.inf)
+            if deadline > now:
+                self._wake_at(deadline)
             elif candidacy is self._seated:
                 self._vacate(Reason.EXPIRED, doom=True)
-            else:
+            elif not candidacy.leaving:
                 self._drop(candidacy, Reason.EXPIRED)
-
-    def session_lost(self) -> None:
-        """No promise of the store is left: end the term here, send the others elsewhere."""
-        if self.seat is not None:
-            self._vacate(Reason.BACKEND_LOST, doom=True)
-        for _, farewells in self.doomed.values():
-            self._dismiss(farewells, Reason.BACKEND_UNAVAILABLE)
-        for candidacy in list(self._candidacies()):
-            self._dismiss(candidacy.leaving, Reason.BACKEND_UNAVAILABLE)
-            if candidacy.stream is not None:
-                self._effects.append(End(candidacy.stream, Reason.BACKEND_UNAVAILABLE, None))
-                candidacy.stream = None
-            if not candidacy.entry.keep or candidacy.holder in self.arriving:
-                self._remove(candidacy)
-            else:
-                self._wake_at(self._deadline(candidacy))
 
     def jeopardy(self) -> None:
         """The session's standing changed: tell the leader."""
         if self.seat is not None:
             self._tell(self.seat.candidacy)
 
+    def session_lost(self) -> None:
+        """No promise of the store is left: end the term here, send the others elsewhere."""
+        if self.seat is not None:
+            self._vacate(Reason.BACKEND_LOST, doom=True)
+        for _, farewells in self.doomed.values():
+            self._dismiss(farewells)
+        for candidacy in list(self._candidacies()):
+            self._dismiss(candidacy.leaving)
+            self._end(candidacy, Reason.BACKEND_UNAVAILABLE, None)
+            if not candidacy.entry.keep or candidacy.holder in self.arriving:
+                self._remove(candidacy)
+            else:
+                self._wake_at(self._deadline(candidacy))
+
     def drain(self, session: Session, now: float) -> None:
         """Stop leading without ending what clients still trust and can take elsewhere."""
         self.draining = True
         if self.seat is not None:
             self._drain_seat(self.seat, session, now)
-        for candidacy in list(self.queue.values()):
+        for candidacy in self.queue:
             if not candidacy.leaving:
                 self._part(candidacy, session, now)
                 self._remove(candidacy)
@@ -226,34 +211,30 @@ class Ballot:
         candidacy = seat.candidacy
         if candidacy.timed and self.moves_terms:
             self._part(candidacy, session, now)
-            return
-        candidacy.parting = True
-        self._tell(candidacy)
-        if not candidacy.timed:
+        elif candidacy.timed:  # released once its client has closed the stream or is silent
+            candidacy.parting = True
+            self._tell(candidacy)
+        else:
             self._vacate(Reason.GATEWAY_DRAINING, doom=True)
 
     def _part(self, candidacy: Candidacy, session: Session, now: float) -> None:
         """End the stream with the present state; the candidacy runs on in silence for its ttl."""
-        stream, view = candidacy.stream, self.view(candidacy, session, now)
-        candidacy.stream, candidacy.timed = None, True
+        present = self.view(candidacy, session, now)
+        final = present and present.because(Reason.GATEWAY_DRAINING)
+        self._end(candidacy, Reason.GATEWAY_DRAINING, final)
+        candidacy.timed = True
         self._wake_at(self._deadline(candidacy))
-        if stream is not None:
-            final = view and view.because(Reason.GATEWAY_DRAINING)
-            self._effects.append(End(stream, Reason.GATEWAY_DRAINING, final))
 
     # -- what the store says -----------------------------------------------------------------
 
     def news(self, term: Term | None, session: str, now: float) -> None:
         """Take in what the watch tells: the latest state, perhaps older than an answer had here."""
-        if term is not None and term.session != session:
-            self._rival_seen = now
-        self._overtaken = self.op is not None
+        self.picture.told(term, session, now, asking=self.op is not None)
         seat = self.seat
         if seat is None:
-            self._recheck_at = math.inf
             self._learn(term)
         elif term is None or term.token > seat.term.token:
-            self._doubt = True
+            self.picture.doubt = True
         elif term.token == seat.term.token and term.attempt > seat.candidacy.entry.attempt:
             self._vacate(Reason.SUPERSEDED, doom=False)
             self._learn(term)
@@ -269,13 +250,12 @@ class Ballot:
 
     def acquired(self, term: Term | None, session: str, now: float) -> None:
         """Take in the answer to the Acquire under way."""
-        op, self.op, self._unsure = self.op, None, False
+        op, self.op, self.picture.unsure = self.op, None, False
         assert isinstance(op, Acquire)
         if self.seat is not None and op.holder == self.seat.candidacy.holder:
             self._confirm(self.seat, op, term, session)
             return
-        if not self._overtaken:
-            self._hear(term, now)
+        self._hear(term, now)
         candidacy = self.find(op.holder)
         if term is not None and term.session == session:
             self._landed(term, op, candidacy)
@@ -294,70 +274,68 @@ class Ballot:
         if self.seat is not None:
             self._vacate(Reason.BACKEND_LOST, doom=False)
         self._remove(candidacy)
-        self.known, self._recheck_at, self._doubt = term, math.inf, False
         self.seat = Seat(candidacy, term)
+        self.picture.doubt = False
         self._effects.append(Won(term))
+        self._learn(term)
         if candidacy.leaving:
             self._vacate(Reason.RESIGNED, doom=True, farewells=candidacy.leaving)
             return
         self._wake_at(self._deadline(candidacy))
         self._tell(candidacy)
-        self._tell_queue()
 
     def _not_won(self, candidacy: Candidacy, op: Acquire, term: Term | None) -> None:
         if op.attempt != candidacy.entry.attempt:
             return  # a newer enter took over meanwhile and is tried next
-        same = term is not None and term.holder == candidacy.holder
+        own = term if term is not None and term.holder == candidacy.holder else None
         if candidacy.entry.resume is not None and op.resume == candidacy.entry.resume:
-            self._drop(candidacy, self._why_not_moved(candidacy, term if same else None))
-        elif same and term is not None and candidacy.outdone_by(term):
+            self._drop(candidacy, self._why_not_moved(candidacy, own))
+        elif own is not None and candidacy.outdone_by(own):
             self._drop(candidacy, Reason.SUPERSEDED)
         elif candidacy.leaving:
             self._drop(candidacy, None)
         elif candidacy.entry.no_wait:
             self._drop(candidacy, Reason.HELD_BY_ANOTHER)
 
-    def _why_not_moved(self, candidacy: Candidacy, term: Term | None) -> Reason:
-        """Say why a resume failed; `term` is the candidacy's own, if it leads."""
-        if term is None or term.token != candidacy.entry.resume:
+    def _why_not_moved(self, candidacy: Candidacy, own: Term | None) -> Reason:
+        if own is None or own.token != candidacy.entry.resume:
             return Reason.EXPIRED
-        if candidacy.outdone_by(term):
-            return Reason.SUPERSEDED
-        return Reason.HELD_BY_OTHER_GATEWAY
+        return Reason.SUPERSEDED if candidacy.outdone_by(own) else Reason.HELD_BY_OTHER_GATEWAY
 
     def _confirm(self, seat: Seat, op: Acquire | None, term: Term | None, session: str) -> None:
         """Hold the seat against what the store answered to a question asked after it was won."""
-        mine = term is not None and term.token == seat.term.token
-        if mine and term is not None and term.session == session:
-            seat.term = self.known = term
+        lives = term is not None and term.token == seat.term.token
+        if lives and term is not None and term.session == session:
+            seat.term = self.picture.known = term
             if op is not None and seat.wanted is op.value:
                 seat.wanted = None
             self._tell(seat.candidacy)
             return
-        self._vacate(Reason.SUPERSEDED if mine else Reason.BACKEND_LOST, doom=False)
+        self._vacate(Reason.SUPERSEDED if lives else Reason.BACKEND_LOST, doom=False)
         self._learn(term)
 
     def answered(self, term: Term | None, session: str, now: float) -> None:
         """Take in the answer to the Read under way."""
-        self.op, self._unsure = None, False
+        self.op, self.picture.unsure = None, False
         if self.seat is not None:
             self._confirm(self.seat, None, term, session)
             return
-        if not self._overtaken:
-            self._hear(term, now)
-        for candidacy in [c for c in self.queue.values() if c.leaving]:
-            if term is None or term.holder != candidacy.holder:
+        self._hear(term, now)
+        for candidacy in self.queue:
+            if candidacy.leaving and (term is None or term.holder != candidacy.holder):
                 self._drop(candidacy, None)
 
     def _hear(self, term: Term | None, now: float) -> None:
-        """Learn from an answer; what the watch never confirms is read again."""
+        """Learn from an answer that no news overtook; what no news ever confirm is read again."""
+        if self.picture.overtaken:
+            return
         if self.seat is not None:
-            self._doubt = self._doubt or term is None or term.token > self.seat.term.token
+            newer = term is None or term.token > self.seat.term.token
+            self.picture.doubt = self.picture.doubt or newer
             return
         self._learn(term)
-        self._recheck_at = math.inf
         if term is not None and self.queue:
-            self._recheck_at = now + RECHECK
+            self.picture.recheck_at = now + RECHECK
             self._effects.append(Later(RECHECK))
 
     def released(self, now: float) -> None:
@@ -365,42 +343,39 @@ class Ballot:
         op, self.op = self.op, None
         assert isinstance(op, Release)
         _, farewells = self.doomed.pop(op.term.token)
-        for farewell in farewells:
-            self._effects.append(End(farewell, None, None, op.term))
-        if not self._overtaken and self.known and self.known.token <= op.term.token:
+        self._effects.extend(End(farewell, None, None, op.term) for farewell in farewells)
+        known = self.known
+        if known is not None and known.token <= op.term.token and not self.picture.overtaken:
             self._learn(None)
         self._releases += 1
-        if now - self._rival_seen < RIVAL_MEMORY or self._releases % COURTESY == 0:
+        if self.picture.rivals(now) or self._releases % COURTESY == 0:
             delay = self.pause()
-            self._not_before = now + delay
+            self.not_before = now + delay
             self._effects.append(Later(delay))
 
     def failed(self) -> None:
         """The operation under way ended without an answer."""
         op, self.op = self.op, None
         if isinstance(op, Acquire):
-            self._unsure = True
+            self.picture.unsure = True
             candidacy = self.find(op.holder)
             if candidacy is not None and candidacy.entry.no_wait and candidacy is not self._seated:
                 self._drop(candidacy, Reason.BACKEND_UNAVAILABLE)
         elif isinstance(op, Read) and self.seat is not None:
-            self._doubt = True
+            self.picture.doubt = True
 
     def rejected(self) -> None:
         """The store refused the Acquire under way for good: so is the candidacy's wish."""
         op, self.op = self.op, None
         assert isinstance(op, Acquire)
         candidacy = self.find(op.holder)
-        if candidacy is None:
-            return
-        if candidacy is not self._seated or self.seat is None:
+        if self.seat is not None and candidacy is self.seat.candidacy:
+            self.seat.wanted = None
+            if stream := candidacy.stream:
+                self._effects.append(End(stream, Reason.BACKEND_REJECTED, None))
+                self.disconnected(candidacy, stream)
+        elif candidacy is not None:
             self._drop(candidacy, Reason.BACKEND_REJECTED)
-            return
-        self.seat.wanted = None
-        stream = candidacy.stream
-        if stream is not None:
-            self._effects.append(End(stream, Reason.BACKEND_REJECTED, None))
-            self.disconnected(candidacy, stream)
 
     # -- what comes out ----------------------------------------------------------------------
 
@@ -413,23 +388,13 @@ class Ballot:
         """Begin the next store operation; its answer comes back by one of the events above."""
         if self.op is not None:
             return None
-        self.op = self._choose(now, session)
-        self._overtaken = False
+        if self.seat is None and self.known is not None:
+            self._reconcile(self.known, session)
+        self.op = agenda.choose(self, now, session)
+        self.picture.asking()
         if isinstance(self.op, Read):
-            self._doubt = False
+            self.picture.doubt = False
         return self.op
-
-    def _choose(self, now: float, session: Session) -> Op | None:
-        known = self.known
-        if self.seat is None and known is not None:
-            self._reconcile(known, session)
-        for term, _ in self.doomed.values():
-            return Release(term)
-        for candidacy in self.arriving.values():
-            return candidacy.acquire(candidacy.entry.resume, candidacy.entry.value)
-        if self.seat is not None:
-            return self._for_seat(self.seat)
-        return self._bid(now, session) or self._look(now)
 
     def _reconcile(self, known: Term, session: Session) -> None:
         """End what hangs on the session for nobody; drop who leads elsewhere by a newer attempt."""
@@ -440,75 +405,27 @@ class Ballot:
         elif own is not None and own.entry.resume is None and own.outdone_by(known):
             self._drop(own, Reason.SUPERSEDED)
 
-    def _for_seat(self, seat: Seat) -> Op | None:
-        if self._doubt:
-            return Read()
-        if seat.wanted is not None or seat.unconfirmed:
-            return seat.candidacy.acquire(seat.term.token, seat.wanted)
-        return None
-
-    def _bid(self, now: float, session: Session) -> Acquire | None:
-        known = self.known
-        if known is not None and known.holder in self.queue:
-            own = self.queue[known.holder]
-            if known.session == session.name:
-                return own.acquire(None, own.entry.value)  # heals an unknown outcome
-            if self.moves_terms and known.attempt < own.entry.attempt:
-                return own.acquire(known.token, own.entry.value)
-        if self.draining or now < self._not_before or session.standing(now) != Standing.SOUND:
-            return None
-        head = self._head(now)
-        if head is None or (known is not None and not head.entry.no_wait):
-            return None
-        return head.acquire(None, head.entry.value)
-
-    def _look(self, now: float) -> Read | None:
-        """Read what may be wrong: after an unknown outcome, a leader that the watch never told."""
-        waited_for = self.known is not None and bool(self.queue)
-        return Read() if self._unsure or (waited_for and now >= self._recheck_at) else None
-
-    def _head(self, now: float) -> Candidacy | None:
-        """Find the first that is there to lead; the silent keep their place, passed over."""
-        for candidacy in self.queue.values():
-            if candidacy.present(now, 2 * min(candidacy.entry.ttl, self.backend_ttl) / 3):
-                return candidacy
-        return None
-
     def view(self, candidacy: Candidacy, session: Session, now: float) -> View | None:
         """Tell a candidate's whole present state; None while the store has not decided yet."""
-        seat = self.seat
-        if seat is not None and candidacy is seat.candidacy:
-            if candidacy.parting:
-                return View(State.LOST, seat.term, reason=Reason.GATEWAY_DRAINING)
-            return None if seat.unconfirmed else self._leading(seat, session, now)
-        if candidacy.holder in self.arriving or candidacy.leaving or candidacy.entry.no_wait:
-            return None
-        position = bisect_left(self._tickets, candidacy.ticket) + 1
-        return View(State.WAITING, self.known, position=position, sequence=candidacy.sequence)
-
-    def _leading(self, seat: Seat, session: Session, now: float) -> View:
-        candidacy = seat.candidacy
-        sound = session.standing(now) is Standing.SOUND
-        trust = session.trust(candidacy.counted, candidacy.entry.ttl) if candidacy.timed else None
-        state = State.LEADING if sound else State.JEOPARDY
-        return View(state, seat.term, sequence=candidacy.sequence, trust=trust)
+        return views.view(self, candidacy, session, now)
 
     def claims(self) -> Iterator[Claim]:
         """List what the session must keep for this election."""
         if self.seat is not None:
             yield Claim(self.election, self.seat.term.token)
-        if self._unsure or isinstance(self.op, Acquire):
+        if self.picture.unsure or isinstance(self.op, Acquire):
             yield Claim(self.election, None)
+
+    @property
+    def known(self) -> Term | None:
+        """Who leads, as far as this gateway has heard."""
+        return self.picture.known
 
     @property
     def idle(self) -> bool:
         """Whether nothing would be forgotten with this ballot."""
-        busy = self.seat or self.queue or self.arriving or self.doomed or self.op or self._unsure
-        return not busy
-
-    @property
-    def waiting(self) -> int:
-        return len(self.queue)
+        busy = self.seat or self.queue or self.arriving or self.doomed or self.op
+        return not busy and not self.picture.unsure
 
     def find(self, holder: str) -> Candidacy | None:
         """Find the candidacy of `holder` on this gateway."""
@@ -526,7 +443,7 @@ class Ballot:
     def _candidacies(self) -> Iterator[Candidacy]:
         if self.seat is not None:
             yield self.seat.candidacy
-        yield from self.queue.values()
+        yield from self.queue
         yield from self.arriving.values()
 
     def _asked_for(self, candidacy: Candidacy) -> bool:
@@ -543,60 +460,56 @@ class Ballot:
         if candidacy.stream is not None:
             self._effects.append(Tell(candidacy.stream))
 
-    def _tell_queue(self) -> None:
-        for candidacy in self.queue.values():
-            self._tell(candidacy)
-
-    def _learn(self, term: Term | None) -> None:
-        changed = (term and term.token) != (self.known and self.known.token)
-        self.known = term
-        if changed:
-            self._tell_queue()
+    def _end(self, candidacy: Candidacy, reason: Reason, view: View | None) -> None:
+        if candidacy.stream is not None:
+            self._effects.append(End(candidacy.stream, reason, view))
+            candidacy.stream = None
 
     def _supersede(self, candidacy: Candidacy, reason: Reason = Reason.SUPERSEDED) -> None:
         """End an older stream; that says nothing of the term."""
-        if candidacy.stream is not None:
-            view = View(State.LOST, self.seat.term if self.seat else None, reason=reason)
-            self._effects.append(End(candidacy.stream, reason, view))
-            candidacy.stream = None
+        seat = self.seat if candidacy is self._seated else None
+        self._end(candidacy, reason, views.lost(candidacy, reason, seat))
+
+    def _learn(self, term: Term | None) -> None:
+        if self.picture.settle(term):
+            for candidacy in self.queue:
+                self._tell(candidacy)
 
     def _vacate(
         self, reason: Reason | None, *, doom: bool, farewells: list[Farewell] | None = None
     ) -> None:
         """Stop leading first; with `doom` the store is told next, and the token is dead here."""
-        assert self.seat is not None
-        (candidacy, term), self.seat = (self.seat.candidacy, self.seat.term), None
-        self._doubt = False
-        self._effects.append(Gone(term, reason))
-        if candidacy.stream is not None and reason is not None:
-            why = Reason.GATEWAY_DRAINING if candidacy.parting else reason
-            self._effects.append(End(candidacy.stream, why, View(State.LOST, term, reason=why)))
-        candidacy.stream = None
+        seat, self.seat = self.seat, None
+        assert seat is not None
+        self.picture.doubt = False
+        self._effects.append(Gone(seat.term, reason))
+        if reason is not None:
+            why = Reason.GATEWAY_DRAINING if seat.candidacy.parting else reason
+            self._end(seat.candidacy, why, views.lost(seat.candidacy, why, seat))
         if reason is not Reason.SUPERSEDED:
-            self.buried = max(self.buried, term.token)
+            self.buried = max(self.buried, seat.term.token)
         if doom:
-            self._doom(term, farewells)
+            self._doom(seat.term, farewells)
 
     def _doom(self, term: Term, farewells: list[Farewell] | None = None) -> None:
         self.buried = max(self.buried, term.token)
         _, waiting = self.doomed.setdefault(term.token, (term, []))
         waiting.extend(farewells or ())
 
-    def _dismiss(self, farewells: list[Farewell], reason: Reason) -> None:
+    def _dismiss(self, farewells: list[Farewell]) -> None:
         for farewell in farewells:
-            self._effects.append(End(farewell, reason, None))
+            self._effects.append(End(farewell, Reason.BACKEND_UNAVAILABLE, None))
         farewells.clear()
 
     def _drop(self, candidacy: Candidacy, reason: Reason | None) -> None:
         """End a candidacy that does not lead; None: it asked to leave."""
         self._remove(candidacy)
-        final = reason in (Reason.EXPIRED, Reason.SUPERSEDED, Reason.RESIGNED)
-        view = View(State.LOST, None, reason=reason) if final else None
+        over = reason in (Reason.EXPIRED, Reason.SUPERSEDED, Reason.RESIGNED)
+        view = views.lost(candidacy, reason) if over and reason is not None else None
         streams = [*candidacy.leaving, *([candidacy.stream] if candidacy.stream else [])]
         candidacy.stream = None
         self._effects.extend(End(stream, reason, view) for stream in streams)
 
     def _remove(self, candidacy: Candidacy) -> None:
         self.arriving.pop(candidacy.holder, None)
-        if self.queue.pop(candidacy.holder, None) is not None:
-            del self._tickets[bisect_left(self._tickets, candidacy.ticket)]
+        self.queue.leave(candidacy)

@@ -45,6 +45,7 @@ from incumbent_server.candidacy import (
 )
 from incumbent_server.clock import World
 from incumbent_server.observers import Observer, Observers
+from incumbent_server.picture import Picture
 from incumbent_server.reasons import Reason, refused
 from incumbent_server.retry import Retry
 from incumbent_server.session import Session, Standing
@@ -136,7 +137,7 @@ class Elector:
         led = sum(ballot.seat is not None for ballot in self._ballots.values())
         sound = self._standing is Standing.SOUND
         return {
-            "waiting": sum(ballot.waiting for ballot in self._ballots.values()),
+            "waiting": sum(len(ballot.queue) for ballot in self._ballots.values()),
             "leading": led if sound else 0,
             "jeopardy": 0 if sound else led,
         }
@@ -205,7 +206,9 @@ class Elector:
 
     def elections(self, prefix: str) -> dict[str, tuple[Term | None, int]]:
         """List led and contended elections: the term as last told, the candidates waiting here."""
-        waiting = {name: ballot.waiting for name, ballot in self._ballots.items() if ballot.waiting}
+        waiting = {
+            name: len(ballot.queue) for name, ballot in self._ballots.items() if ballot.queue
+        }
         names = {name for name in (*self._leaders, *waiting) if name.startswith(prefix)}
         return {name: (self._leaders.get(name), waiting.get(name, 0)) for name in names}
 
@@ -279,8 +282,8 @@ class Elector:
                 self._backend.limits.moves_terms,
                 lambda: self._world.uniform(0.01, 0.05),
                 self._capacity,
-                known=self._leaders.get(election),
-                draining=self._draining,
+                Picture(self._leaders.get(election)),
+                self._draining,
             )
             self._ballots[election] = ballot
         return ballot

@@ -1,0 +1,53 @@
+"""The candidates of one election that wait on this gateway, first come first served."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from incumbent_server.candidacy import Candidacy
+
+
+class Line:
+    """A queue with tickets: joining, leaving and telling a position are cheap at any length."""
+
+    __slots__ = ("_by_holder", "_last", "_tickets")
+
+    def __init__(self) -> None:
+        self._by_holder: dict[str, Candidacy] = {}  # in order of arrival
+        self._tickets: list[int] = []  # theirs, rising
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._by_holder)
+
+    def __iter__(self) -> Iterator[Candidacy]:
+        return iter(list(self._by_holder.values()))
+
+    def __contains__(self, holder: object) -> bool:
+        return holder in self._by_holder
+
+    def get(self, holder: str) -> Candidacy | None:
+        """Find who waits under this credential."""
+        return self._by_holder.get(holder)
+
+    def join(self, candidacy: Candidacy) -> None:
+        """Take the last place."""
+        self._last += 1
+        candidacy.ticket = self._last
+        self._tickets.append(self._last)
+        self._by_holder[candidacy.holder] = candidacy
+
+    def leave(self, candidacy: Candidacy) -> None:
+        """Give up the place; a no-op for who has none."""
+        if self._by_holder.pop(candidacy.holder, None) is not None:
+            del self._tickets[bisect_left(self._tickets, candidacy.ticket)]
+
+    def position(self, candidacy: Candidacy) -> int:
+        """Tell the place: 1 is next."""
+        return bisect_left(self._tickets, candidacy.ticket) + 1
+
+    def head(self, now: float, backend_ttl: float) -> Candidacy | None:
+        """Find the first that is there to lead; the silent keep their place, passed over."""
+        for candidacy in self._by_holder.values():
+            if candidacy.present(now, 2 * min(candidacy.entry.ttl, backend_ttl) / 3):
+                return candidacy
+        return None

@@ -33,6 +33,7 @@ from incumbent_server.web import application
 
 SERVICE: Final = election_service_pb2.DESCRIPTOR.services_by_name["ElectionService"].full_name
 PATIENCE: Final = 30.0  # seconds in which a store that does not answer may come up at the start
+RETRY: Final = 0.5  # seconds between two tries of it
 GRACE: Final = 2.0  # seconds for calls that are still open when everything else is done
 
 # Bursts: thousands of streams opened at once queue instead of being refused. Frozen peers: a ping
@@ -68,7 +69,7 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    async with gateway(settings, System()) as running:
+    async with gateway(settings, System(), stop) as running:
         log.info("serving", grpc=str(running.grpc), http=str(running.http))
         await stop.wait()
         log.info("draining", patience=show(settings.drain))
@@ -83,11 +84,11 @@ class Running:
 
 
 @asynccontextmanager
-async def gateway(settings: Settings, world: World) -> AsyncIterator[Running]:
-    """Serve as long as the block lasts, then drain. Raises Failure."""
+async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> AsyncIterator[Running]:
+    """Serve as long as the block lasts, then drain. Raises Failure; `stop` ends the start too."""
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        backend = await _opened(stack, settings, world)
+        backend = await _opened(stack, settings, world, stop)
         metrics.build(version=version("incumbent-server"), backend=backend.limits.kind)
         elector = Elector(
             backend,
@@ -121,7 +122,9 @@ async def gateway(settings: Settings, world: World) -> AsyncIterator[Running]:
             await elector.drain(settings.drain.total_seconds())
 
 
-async def _opened(stack: AsyncExitStack, settings: Settings, world: World) -> Backend:
+async def _opened(
+    stack: AsyncExitStack, settings: Settings, world: World, stop: asyncio.Event
+) -> Backend:
     options = Options(settings.namespace, settings.backend_ttl, world)
     deadline = world.now() + PATIENCE
     while True:
@@ -132,10 +135,11 @@ async def _opened(stack: AsyncExitStack, settings: Settings, world: World) -> Ba
         except Rejected as error:
             raise Failure(f"--backend {redacted(settings.backend)}: {error}", 2) from error
         except Unavailable as error:
-            if world.now() >= deadline:
+            if stop.is_set() or world.now() >= deadline:
                 raise Failure(f"--backend {redacted(settings.backend)}: {error}", 1) from error
             log.warning("store not available, trying again", error=str(error))
-            await world.sleep(0.5)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RETRY)
         else:
             return backend
 

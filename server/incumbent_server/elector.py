@@ -18,12 +18,12 @@ up, `judge` lets a quiet read round pass first.
 import asyncio
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from incumbent_backends.api import Backend, BackendError, Rejected, Snapshot, Term, Unavailable
 from incumbent_server.ballot import Ballot
@@ -93,13 +93,14 @@ class Elector:
         self._leaders: dict[str, Term] = {}
         self._observers = Observers()
         self._changed = asyncio.Event()
-        self._tasks = asyncio.TaskGroup()
-        self._background: list[asyncio.Task[None]] = []
+        self._hope = asyncio.Event()  # unset while the session is lost: nothing is asked
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        await self._tasks.__aenter__()
+        await self._group.__aenter__()
         for loop in (self._keep, self._follow, self._judge):
-            self._background.append(self._tasks.create_task(loop(), name=loop.__name__))
+            self._spawn(loop())
         return self
 
     async def __aexit__(
@@ -108,9 +109,14 @@ class Elector:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._background:
+        for task in self._tasks:
             task.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        await self._group.__aexit__(kind, error, trace)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # -- what the service asks ---------------------------------------------------------------
 
@@ -156,6 +162,9 @@ class Elector:
 
     async def resign(self, election: str, holder: str) -> Term | None:
         """End the term or the wait of `holder`; the term that ended, None for a waiting one."""
+        self._check_session()
+        if self._standing is Standing.LOST:
+            raise refused(Reason.BACKEND_UNAVAILABLE, election)
         for _ in range(TRIES):
             end = await self._resign_once(election, holder)
             if end.reason is None:
@@ -293,7 +302,7 @@ class Elector:
         if ballot.election not in self._working:
             if ballot.next_op(self._world.now(), self._session) is not None:
                 self._working.add(ballot.election)
-                self._tasks.create_task(self._work(ballot))
+                self._spawn(self._work(ballot))
             elif ballot.idle and self._ballots.get(ballot.election) is ballot:
                 del self._ballots[ballot.election]
         for effect in ballot.take():
@@ -307,7 +316,7 @@ class Elector:
             case End(Campaign() | Resignation() as listener):
                 listener.finish(effect)
             case Later(delay):
-                self._tasks.create_task(self._later(ballot, delay))
+                self._spawn(self._later(ballot, delay))
             case Won(term):
                 self._witness.won(term)
             case Gone(term, reason):
@@ -325,6 +334,7 @@ class Elector:
         self._settle(ballot)
 
     async def _step(self, ballot: Ballot) -> bool:
+        await self._hope.wait()
         op = ballot.op or ballot.next_op(self._world.now(), self._session)
         if op is None:
             return False
@@ -390,6 +400,10 @@ class Elector:
             return
         self._standing = standing
         self._witness.standing(standing)
+        if standing is Standing.LOST:
+            self._hope.clear()
+        else:
+            self._hope.set()
         for ballot in list(self._ballots.values()):
             if standing is Standing.LOST:
                 ballot.session_lost()

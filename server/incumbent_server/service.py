@@ -18,9 +18,10 @@ from incumbent_server.errors import abort, status_code
 from incumbent_server.messages import holder, to_backend, to_term
 from incumbent_server.reasons import Refused
 from incumbent_server.streams import CampaignStream, over_limit
-from incumbent_server.telemetry import Metrics, StreamKind
+from incumbent_server.telemetry import Metrics, StreamKind, logger
 
 Context = aio.ServicerContext[Any, Any]
+log = logger("incumbent.service")
 
 
 class ElectionService(election_service_pb2_grpc.ElectionServiceServicer):
@@ -131,6 +132,13 @@ class ElectionService(election_service_pb2_grpc.ElectionServiceServicer):
         except asyncio.CancelledError:
             code = StatusCode.CANCELLED
             raise
+        except Exception:
+            if context.done():  # the client left while something was on its way to it
+                code = StatusCode.CANCELLED
+                return
+            code = StatusCode.INTERNAL
+            log.exception("call failed", method=method)
+            await context.abort(code, "internal error: the gateway's log tells more")
         finally:
             self._metrics.rpc_ended(method, code.name, reason)
 

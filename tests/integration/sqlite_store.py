@@ -1,4 +1,4 @@
-"""A SQLite store for the tests that are special to it: options, hands in the file, other processes."""
+"""A SQLite store for the tests special to it: options, hands in the file, other processes."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from incumbent_backends.api import Backend, Options, Snapshot, Synced, Term
+from incumbent_backends.api import Backend, Clock, Options, Snapshot, Synced, Term
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
 
@@ -24,7 +24,7 @@ def build(
     *,
     namespace: str = "tests",
     backend_ttl: timedelta = 15 * SECOND,
-    clock: FakeClock | None = None,
+    clock: Clock | None = None,
 ) -> Sqlite:
     """The driver on a file. Its clock stands still unless the test moves it."""
     return Sqlite(f"sqlite:///{path}", Options(namespace, backend_ttl, clock or FakeClock()))
@@ -89,6 +89,16 @@ async def watching(backend: Backend) -> AsyncIterator[Watch]:
         yield watch
     finally:
         await watch.items.aclose()
+
+
+async def look_round(watch: Watch, writer: Backend) -> None:
+    """Return when the watching thread has done a whole round, with all that it does in one."""
+    for _ in range(2):
+        await writer.renew([])
+        term = await lead(writer, "look-round")
+        await watch.until("look-round", term.token)
+        await writer.release(term)
+        await watch.until("look-round", None)
 
 
 @contextmanager

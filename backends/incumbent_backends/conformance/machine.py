@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from incumbent_backends.api import Backend, Claim, Snapshot, Term, Unavailable
-from incumbent_backends.conformance.bids import PATIENCE, Watching, bid, holder
+from incumbent_backends.conformance.bids import Watching, bid, holder
 from incumbent_backends.conformance.harness import Harness
 
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class BackendMachine(RuleBasedStateMachine):
         self.led: dict[str, Led] = {}
         self.highest = 0
         self.past: list[Term] = []  # every state of every term there ever was
+        self.watch: Watching | None = None
         self.watched: dict[str, Term] = {}
 
     def run(self, steps: Coroutine[Any, Any, T]) -> T:
@@ -63,19 +64,19 @@ class BackendMachine(RuleBasedStateMachine):
             await self.harness.__aenter__()
             self.backends = [await self.harness.open() for _ in range(3)]
             self.observer = await self.harness.open()
-            self.watch = Watching(self.observer)
-            assert await self.watch.synced() == {}
+            self.watch = watch = Watching(self.observer)
+            assert await watch.synced() == {}
 
         self.run(steps())
 
     def teardown(self) -> None:
         async def steps() -> None:
-            await self.watch.close()
+            if self.watch is not None:
+                await self.watch.close()
             await self.harness.__aexit__(None, None, None)
 
         with self.runner:
-            if self.backends:
-                self.run(steps())
+            self.run(steps())
 
     @rule(slot=SLOTS, election=ELECTIONS, by=HOLDERS, attempt=st.integers(1, 3), value=VALUES)
     def acquire(self, slot: int, election: str, by: str, attempt: int, value: bytes | None) -> None:
@@ -235,16 +236,19 @@ class BackendMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.backends)
     @invariant()
     def the_watch_comes_to_the_same(self) -> None:
-        self.run(self.catch_up())
+        assert self.watch is not None
+        try:
+            self.run(self.catch_up(self.watch))
+        except TimeoutError:
+            raise AssertionError(f"{self.led} is so, the watch told {self.watched}") from None
 
-    async def catch_up(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while {e: _led(term) for e, term in self.watched.items()} != self.led:
-                item = await self.watch.next()
-                assert isinstance(item, Snapshot)
-                self.watched.pop(item.election, None)
-                if item.term is not None:
-                    self.watched[item.election] = item.term
+    async def catch_up(self, watch: Watching) -> None:
+        while {e: _led(term) for e, term in self.watched.items()} != self.led:
+            item = await watch.next()
+            assert isinstance(item, Snapshot)
+            self.watched.pop(item.election, None)
+            if item.term is not None:
+                self.watched[item.election] = item.term
 
     def agree(self, snapshot: Snapshot) -> None:
         term = snapshot.term

@@ -16,7 +16,6 @@ up, `judge` lets a quiet read round pass first.
 """
 
 import asyncio
-import heapq
 import math
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
@@ -49,11 +48,9 @@ from incumbent_server.picture import Picture
 from incumbent_server.reasons import Reason, refused
 from incumbent_server.retry import Retry
 from incumbent_server.session import Session, Standing
+from incumbent_server.silence import PULSE, Silence
 from incumbent_server.store import Store, Witness
 
-PULSE = 0.05  # seconds between looks at the clock while somebody may fall silent
-HELD_UP = 0.05  # a look that comes so much too late proves that this process stood still
-READ_ROUND = 0.25  # quiet seconds in which what had piled up is read before silence is judged
 TRIES = 5  # of a unary Resign against a client that goes on moving
 UNBORN = Session("", -math.inf, 1.0)  # before the first renewal nothing is promised
 
@@ -87,9 +84,7 @@ class Elector:
         self._draining = False
         self._ballots: dict[str, Ballot] = {}
         self._working: set[str] = set()
-        self._wakes: list[tuple[float, str]] = []
-        self._scheduled: dict[str, float] = {}
-        self._judge_after = -math.inf
+        self._silence = Silence(world.now())
         self._leaders: dict[str, Term] = {}
         self._observers = Observers()
         self._changed = asyncio.Event()
@@ -265,7 +260,7 @@ class Elector:
         if ballot.seat is None:
             self._settle(ballot)
         else:
-            self._schedule(ballot)
+            self._silence.expect(ballot.election, ballot.wake)
 
     def proclaim(self, ballot: Ballot, candidacy: Candidacy, value: bytes) -> bool:
         leads = ballot.proclaim(candidacy, value, self._world.now())
@@ -307,7 +302,7 @@ class Elector:
                 del self._ballots[ballot.election]
         for effect in ballot.take():
             self._apply(ballot, effect)
-        self._schedule(ballot)
+        self._silence.expect(ballot.election, ballot.wake)
 
     def _apply(self, ballot: Ballot, effect: Effect) -> None:
         match effect:
@@ -451,39 +446,18 @@ class Elector:
 
     # -- silence -----------------------------------------------------------------------------
 
-    def _schedule(self, ballot: Ballot) -> None:
-        if ballot.wake < self._scheduled.get(ballot.election, math.inf):
-            self._scheduled[ballot.election] = ballot.wake
-            heapq.heappush(self._wakes, (ballot.wake, ballot.election))
-
     async def _judge(self) -> None:
-        planned = self._world.now()
         while True:
-            now = self._world.now()
-            if now - planned > HELD_UP:
-                self._judge_after = now + READ_ROUND
             self._check_session()
-            if now >= self._judge_after:
-                self._judge_silence(now)
-            planned = self._next_look(now)
+            now = self._world.now()
+            for election in self._silence.due(now):
+                if (ballot := self._ballots.get(election)) is not None:
+                    if ballot.wake <= now:
+                        ballot.tick(now)
+                    self._settle(ballot)
+            session = self._session
+            planned = self._silence.plan(now, session.jeopardy_at, session.lost_at)
             await self._world.sleep(planned - now)
-
-    def _next_look(self, now: float) -> float:
-        silence = self._wakes[0][0] if self._wakes else math.inf
-        looks = (max(silence, self._judge_after), self._session.jeopardy_at, self._session.lost_at)
-        return min([now + PULSE, *(look for look in looks if look > now)])
-
-    def _judge_silence(self, now: float) -> None:
-        while self._wakes and self._wakes[0][0] <= now:
-            instant, election = heapq.heappop(self._wakes)
-            if self._scheduled.get(election) == instant:
-                del self._scheduled[election]
-            ballot = self._ballots.get(election)
-            if ballot is None:
-                continue
-            if ballot.wake <= now:
-                ballot.tick(now)
-            self._settle(ballot)
 
     def _busy(self) -> bool:
         return any(b.seat or b.doomed or b.op for b in self._ballots.values())

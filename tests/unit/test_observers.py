@@ -1,0 +1,69 @@
+"""Observers hold the latest state of what they look at, never a queue."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from incumbent_backends.api import Term
+from incumbent_server.observers import Observer, Observers, prefixes
+from incumbent_server.reasons import Reason, Refused
+
+
+def term(election: str, token: int) -> Term:
+    ttl = timedelta(seconds=15)
+    return Term(election, token, "0" * 64, 1, "c", b"", "s", ttl, datetime.now(UTC))
+
+
+def test_a_name_falls_under_each_prefix_that_ends_at_a_slash() -> None:
+    assert list(prefixes("a/b/c")) == ["", "a/", "a/b/"]
+    assert list(prefixes("a")) == [""]
+
+
+def test_a_change_reaches_exactly_those_who_look_at_it() -> None:
+    observers = Observers()
+    keys = {"a/b", "a/", "", "a/b/", "b", "a"}
+    readers = {key: Observer(key, {}) for key in keys}
+    for reader in readers.values():
+        observers.add(reader)
+    observers.publish("a/b", None)
+    assert {key for key, reader in readers.items() if reader.take()} == {"a/b", "a/", ""}
+
+
+async def test_a_slow_reader_gets_the_latest_state() -> None:
+    observers, reader = Observers(), Observer("a", {"a": None})
+    observers.add(reader)
+    for token in range(1, 1000):
+        observers.publish("a", term("a", token))
+    observers.publish("a", None)
+    latest = term("a", 1000)
+    observers.publish("a", latest)
+    assert await reader.changes() == {"a": latest}
+    assert reader.take() == {}
+
+
+async def test_vacancy_is_a_change() -> None:
+    observers, reader = Observers(), Observer("a", {"a": term("a", 1)})
+    observers.add(reader)
+    reader.take()
+    observers.publish("a", None)
+    assert await reader.changes() == {"a": None}
+
+
+async def test_a_drain_lets_readers_go_after_what_is_unread() -> None:
+    observers, reader = Observers(), Observer("a", {"a": None})
+    observers.add(reader)
+    observers.finish()
+    assert await reader.changes() == {"a": None}
+    with pytest.raises(Refused) as refusal:
+        await reader.changes()
+    assert refusal.value.reason is Reason.GATEWAY_DRAINING
+
+
+def test_who_is_gone_is_forgotten() -> None:
+    observers, reader = Observers(), Observer("a", {})
+    observers.add(reader)
+    assert len(observers) == 1
+    observers.discard(reader)
+    assert len(observers) == 0
+    observers.publish("a", None)
+    assert reader.take() == {}

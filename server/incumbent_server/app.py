@@ -8,6 +8,7 @@ listens. A store that does not answer at the start is tried for a while (exit co
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
@@ -86,6 +87,8 @@ class Running:
 @asynccontextmanager
 async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> AsyncIterator[Running]:
     """Serve as long as the block lasts, then drain. Raises Failure; `stop` ends the start too."""
+    _check_free("--listen", settings.listen)
+    _check_free("--http", settings.http)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         backend = await _opened(stack, settings, world, stop)
@@ -177,6 +180,19 @@ async def _http_server(stack: AsyncExitStack, address: Address, app: web.Applica
     except OSError as error:
         raise _taken("--http", address) from error
     return Address(address.host, runner.addresses[0][1])
+
+
+def _check_free(flag: str, address: Address) -> None:
+    """Find out before the store is touched, and before grpc complains in its own words."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise _taken(flag, address) from error
 
 
 def _taken(flag: str, address: Address) -> Failure:

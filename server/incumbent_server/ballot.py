@@ -266,17 +266,17 @@ class Ballot:
         """A term hangs on this gateway's session: seat its candidate, or end it."""
         alive = term.token > self.buried and term.holder == op.holder
         if alive and candidacy is not None and candidacy.entry.resume in (None, term.token):
-            self._take_seat(candidacy, term)
+            self._take_seat(candidacy, term, resumed=op.resume is not None)
         elif term.holder == op.holder or self.find(term.holder) is None:
             self._doom(term)
 
-    def _take_seat(self, candidacy: Candidacy, term: Term) -> None:
+    def _take_seat(self, candidacy: Candidacy, term: Term, *, resumed: bool) -> None:
         if self.seat is not None:
             self._vacate(Reason.BACKEND_LOST, doom=False)
         self._remove(candidacy)
         self.seat = Seat(candidacy, term)
         self.picture.doubt = False
-        self._effects.append(Won(term))
+        self._effects.append(Won(term, resumed))
         self._learn(term)
         if candidacy.leaving:
             self._vacate(Reason.RESIGNED, doom=True, farewells=candidacy.leaving)

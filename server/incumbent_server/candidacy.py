@@ -162,6 +162,7 @@ class Later:
 @dataclass(frozen=True, slots=True)
 class Won:
     term: Term
+    resumed: bool  # it moved here, or was picked up again
 
 
 @dataclass(frozen=True, slots=True)

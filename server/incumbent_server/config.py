@@ -47,7 +47,7 @@ Examples:
   incumbent-server
   incumbent-server --backend sqlite:////var/lib/incumbent/elections.db
   incumbent-server --backend memory:// --listen 0.0.0.0:7400 --log-format json
-  INCUMBENT_BACKEND=postgres://user:password@db/app incumbent-server --backend-ttl 30s
+  INCUMBENT_NAMESPACE=staging incumbent-server --backend-ttl 30s --drain 20s
 \b
 Durations are written 15s, 500ms, 1m or 1h; a bare number counts seconds. A flag outdoes its
 variable. A password belongs in the variable: flags are seen in the list of processes.

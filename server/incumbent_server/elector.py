@@ -106,7 +106,10 @@ class Elector:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        if isinstance(error, asyncio.CancelledError):  # perhaps a task of the group that failed
+            await self._group.__aexit__(kind, error, trace)
+        else:
+            await self._group.__aexit__(None, None, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._group.create_task(work)
@@ -312,8 +315,8 @@ class Elector:
                 listener.finish(effect)
             case Later(delay):
                 self._spawn(self._later(ballot, delay))
-            case Won(term):
-                self._witness.won(term)
+            case Won(term, resumed):
+                self._witness.won(term, resumed=resumed)
             case Gone(term, reason):
                 self._witness.gone(term, reason)
 

@@ -66,7 +66,9 @@ def to_term(term: Term | None) -> pb.Term | None:
     return message
 
 
-def to_response(view: View, term: pb.Term | None, next_heartbeat_in: float) -> pb.CampaignResponse:
+def to_response(
+    view: View, term: pb.Term | None, next_heartbeat_in: float | None
+) -> pb.CampaignResponse:
     """Make a Campaign's message; `term` is `to_term(view.term)`, which callers may keep."""
     lost = view.state is State.LOST
     return pb.CampaignResponse(
@@ -75,7 +77,7 @@ def to_response(view: View, term: pb.Term | None, next_heartbeat_in: float) -> p
         position=view.position,
         sequence=view.sequence,
         trust_for=None if view.trust is None or lost else to_duration(view.trust),
-        next_heartbeat_in=None if lost else to_duration(next_heartbeat_in),
+        next_heartbeat_in=None if next_heartbeat_in is None else to_duration(next_heartbeat_in),
         reason=to_proto_reason(view.reason),
     )
 

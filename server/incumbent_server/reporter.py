@@ -3,7 +3,7 @@
 from incumbent_backends.api import Rejected, Term
 from incumbent_server.reasons import Reason
 from incumbent_server.session import Standing
-from incumbent_server.telemetry import Metrics, Outcome, Verb, logger
+from incumbent_server.telemetry import Beginning, Metrics, Outcome, Verb, logger
 
 log = logger("incumbent.elector")
 
@@ -17,9 +17,12 @@ class Reporter:
         self._metrics = metrics
         self._troubles: dict[str, float] = {}
 
-    def won(self, term: Term) -> None:
-        self._metrics.term_begun("won" if term.attempt == 1 else "resumed")
-        log.info("leads", election=term.election, token=term.token, candidate=term.candidate)
+    def won(self, term: Term, *, resumed: bool) -> None:
+        how: Beginning = "resumed" if resumed else "won"
+        self._metrics.term_begun(how)
+        log.info(
+            "leads", election=term.election, token=term.token, candidate=term.candidate, how=how
+        )
 
     def gone(self, term: Term, reason: Reason | None) -> None:
         outcome = "disconnected" if reason is None else reason.lower()

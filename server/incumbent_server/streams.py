@@ -14,7 +14,7 @@ from incumbent.v1 import election_service_pb2 as pb
 from incumbent_backends.api import Term
 from incumbent_server import validate
 from incumbent_server.campaign import Campaign
-from incumbent_server.candidacy import End, View
+from incumbent_server.candidacy import End, State, View
 from incumbent_server.clock import World
 from incumbent_server.elector import Elector
 from incumbent_server.messages import to_entry, to_response, to_term
@@ -102,16 +102,17 @@ class CampaignStream:
             self._wake.clear()
             if campaign.ending is not None:
                 if campaign.ending.view is not None:
-                    await self._send(campaign.ending.view, 0.0)
+                    await self._send(campaign.ending.view, None)
                 return campaign.ending
             if self._fault is not None:
                 raise self._fault
             view = campaign.view()
             if view is not None:
-                await self._send(view, campaign.next_heartbeat_in())
+                parting = view.state is State.LOST
+                await self._send(view, None if parting else campaign.next_heartbeat_in())
             await self._wake.wait()
 
-    async def _send(self, view: View, next_heartbeat_in: float) -> None:
+    async def _send(self, view: View, next_heartbeat_in: float | None) -> None:
         if view.term is not self._term:
             self._term, self._term_message = view.term, to_term(view.term)
         response = to_response(view, self._term_message, next_heartbeat_in)

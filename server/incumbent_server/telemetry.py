@@ -29,6 +29,7 @@ from incumbent_server.config import LogFormat, LogLevel
 
 StreamKind = Literal["campaign", "observe"]
 Verb = Literal["renew", "acquire", "release", "read", "watch"]
+Beginning = Literal["won", "resumed"]
 Outcome = Literal["ok", "unavailable", "rejected"]
 
 # From a statement on an embedded store (some 100 µs) to the patience of a backend ttl.
@@ -161,14 +162,15 @@ class Metrics:
         for state in count():
             self._candidates.labels(state).set_function(partial(_entry, count, state))
 
-    def term_begun(self, how: Literal["won", "resumed"]) -> None:
+    def term_begun(self, how: Beginning) -> None:
         """Count a term that this gateway holds from now on."""
         self._terms_begun.labels(how).inc()
 
     def term_ended(self, outcome: str) -> None:
         """Count a term that this gateway no longer holds.
 
-        `outcome` is a word from a closed set: a Reason in lower case, `disconnected` or `moved`.
+        `outcome` is a word from a closed set: a Reason in lower case (`superseded` is a term that
+        moved away) or `disconnected`.
         """
         self._terms.labels(outcome).inc()
 

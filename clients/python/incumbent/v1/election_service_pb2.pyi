@@ -413,8 +413,8 @@ class CampaignResponse(_message.Message):
     @_builtins.property
     def next_heartbeat_in(self) -> _duration_pb2.Duration:
         """When the next heartbeat is due, counted from the arrival of this response: a third of the
-        lesser of ttl and backend ttl at most. Heartbeats are due while waiting too. Unset: no
-        heartbeat is due.
+        lesser of ttl and backend ttl at most. Heartbeats are due while waiting too; under RELEASE they
+        are optional. Unset in the last response of a stream.
         """
 
     def __init__(

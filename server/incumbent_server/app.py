@@ -9,11 +9,11 @@ listens. A store that does not answer at the start is tried for a while (exit co
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from grpc import aio
@@ -25,6 +25,7 @@ from incumbent_backends.registry import open_backend
 from incumbent_server.clock import System, World
 from incumbent_server.config import Settings, redacted
 from incumbent_server.elector import Elector
+from incumbent_server.malformed import RefuseMalformed
 from incumbent_server.quantities import Address, show
 from incumbent_server.reflect import enable_reflection
 from incumbent_server.reporter import Reporter
@@ -103,6 +104,7 @@ async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> Asyn
         metrics.session_good(elector.good_for)
         metrics.census(elector.census)
         await stack.enter_async_context(elector)
+        await _first_of(elector.until_ready(), stop.wait(), world.sleep(PATIENCE))
         service = ElectionService(
             elector,
             backend.limits,
@@ -141,10 +143,16 @@ async def _opened(
             if stop.is_set() or world.now() >= deadline:
                 raise Failure(f"--backend {redacted(settings.backend)}: {error}", 1) from error
             log.warning("store not available, trying again", error=str(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RETRY)
+            await _first_of(stop.wait(), world.sleep(RETRY))
         else:
             return backend
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def _check_ttl(backend: Backend, ttl: timedelta) -> None:
@@ -158,7 +166,7 @@ def _grpc_server(
     settings: Settings, service: ElectionService, checks: health.aio.HealthServicer
 ) -> tuple[aio.Server, Address]:
     options = (*OPTIONS, ("grpc.max_receive_message_length", settings.max_message))
-    server = aio.server(options=options)
+    server = aio.server(options=options, interceptors=(RefuseMalformed(SERVICE),))
     election_service_pb2_grpc.add_ElectionServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     enable_reflection((SERVICE, health.SERVICE_NAME), server)

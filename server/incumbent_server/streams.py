@@ -17,6 +17,7 @@ from incumbent_server.campaign import Campaign
 from incumbent_server.candidacy import End, State, View
 from incumbent_server.clock import World
 from incumbent_server.elector import Elector
+from incumbent_server.malformed import MALFORMED, REFUSAL
 from incumbent_server.messages import to_entry, to_response, to_term
 from incumbent_server.reasons import Reason, Refused, refused
 from incumbent_server.telemetry import Metrics
@@ -55,11 +56,11 @@ class CampaignStream:
     async def _enter(self) -> tuple[str, Campaign]:
         try:
             async with asyncio.timeout(ENTER_WITHIN):
-                first: Any = await self._context.read()
+                first = await self._next()
         except TimeoutError:
             late = f"be sent within {ENTER_WITHIN:g} s after the stream was opened"
             raise validate.out_of_order("enter", late) from None
-        if first is aio.EOF or not first.HasField("enter"):
+        if first is None or not first.HasField("enter"):
             raise validate.out_of_order("enter", "be the first message of a stream")
         election = validate.election(first.enter.election, "enter.election")
         entry, self._made = to_entry(first.enter, self._world)
@@ -76,6 +77,8 @@ class CampaignStream:
     async def _next(self) -> pb.CampaignRequest | None:
         """Read a message; None once the client has half-closed, which says only that."""
         request: Any = await self._context.read()
+        if request is MALFORMED:
+            raise REFUSAL
         return None if request is aio.EOF else request
 
     def _handle(self, campaign: Campaign, request: pb.CampaignRequest) -> None:

@@ -45,9 +45,15 @@ class SqliteHarness(Harness):
             while not isinstance(await anext(watch), Synced):
                 pass
             await watch.aclose()
-            # Compare-and-swap: with this done, the clock may jump whatever was read before.
-            self.run("UPDATE incumbent_session SET renewals = renewals + 1 WHERE id != ?", session)
-            clock.advance(timedelta(days=1).total_seconds())
+            with closing(self.connect()) as db:
+                # The clock jumps under the write lock: whoever reads the others' old renewals can
+                # no longer end them, and the new ones are read after the jump only.
+                db.execute("BEGIN IMMEDIATE")
+                db.execute(
+                    "UPDATE incumbent_session SET renewals = renewals + 1 WHERE id != ?", (session,)
+                )
+                clock.advance(timedelta(days=1).total_seconds())
+                db.execute("COMMIT")
             async with asyncio.timeout(10):
                 while session in await self.living_sessions():
                     await asyncio.sleep(0.002)
@@ -76,9 +82,12 @@ class SqliteHarness(Harness):
         self.run("UPDATE incumbent_namespace SET mechanism = ?", "abacus")
         return "abacus"
 
+    def connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.file, isolation_level=None, timeout=10)
+
     def run(self, statement: str, value: object) -> list[tuple[object, ...]]:
         """Say something to the file by hand, in all namespaces: tests use one at a time here."""
-        with closing(sqlite3.connect(self.file, isolation_level=None, timeout=10)) as db:
+        with closing(self.connect()) as db:
             return db.execute(statement, (value,)).fetchall()
 
 

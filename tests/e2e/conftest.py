@@ -1,0 +1,77 @@
+"""Gateways, clients and grpcurl for the end-to-end tests, and the figures that they measure."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from incumbent.v1 import election_service_pb2_grpc as rpc
+from tests.clients import Streams, connected
+from tests.gateways import Gateway, Gateways, gateways_in
+
+Figures = Callable[[str, float, float | None], None]
+_figures: dict[str, tuple[list[float], float | None]] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    """Gateways on a file of this test's own."""
+    with gateways_in(tmp_path) as gateways:
+        yield gateways
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway for every test that does it no harm; elections have random names."""
+    with gateways_in(tmp_path_factory.mktemp("shared")) as gateways:
+        yield gateways.start()
+
+
+@pytest.fixture
+async def streams() -> AsyncIterator[Streams]:
+    streams = Streams()
+    yield streams
+    await streams.close()
+
+
+@pytest.fixture
+async def calls(gateway: Gateway) -> AsyncIterator["rpc.ElectionServiceAsyncStub"]:
+    """The calls of the shared gateway."""
+    async with connected(gateway.grpc) as calls:
+        yield calls
+
+
+@pytest.fixture(scope="session")
+def grpcurl() -> str:
+    """The grpcurl of scripts/grpcurl, or else that of the PATH; a missing one is a failure."""
+    own = Path(__file__).parents[2] / ".tools" / "bin" / "grpcurl"
+    found = str(own) if own.exists() else shutil.which("grpcurl")
+    if found is None:
+        pytest.fail("grpcurl is missing: install Go 1.25 or later and run `make setup`")
+    return found
+
+
+@pytest.fixture
+def figures() -> Figures:
+    """Note a measured time in seconds under a name, with its bound; all are shown at the end."""
+
+    def note(name: str, seconds: float, bound: float | None = None) -> None:
+        _figures.setdefault(name, ([], bound))[0].append(seconds)
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    if not _figures:
+        return
+    terminalreporter.section("measured, in seconds")
+    for name, (measured, bound) in sorted(_figures.items()):
+        highest, limit = max(measured), "" if bound is None else f"  bound {bound:.2f}"
+        count = f"  (highest of {len(measured)})" if len(measured) > 1 else ""
+        terminalreporter.write_line(f"{highest:8.3f}{limit}  {name}{count}")

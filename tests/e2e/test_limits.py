@@ -1,0 +1,114 @@
+"""Limits: what is too much is refused, and nobody inside notices."""
+
+import asyncio
+import time
+
+import pytest
+from grpc import StatusCode, aio
+
+from incumbent.v1 import election_service_pb2 as pb
+from incumbent.v1 import election_service_pb2_grpc as rpc
+from tests.clients import OPTIONS, Streams, Told, a_credential, an_election, connected
+from tests.e2e.conftest import Figures
+from tests.gateways import Gateway, Gateways
+
+MESSAGE = 64 * 2**10  # --max-message by default
+
+
+async def test_a_message_over_the_limit(gateway: Gateway, streams: Streams) -> None:
+    election, credential = an_election(), a_credential()
+    leader = await streams.by_hand(gateway.grpc, election, credential=credential)
+    token = await leader.leads()
+    await leader.proclaim(bytes(MESSAGE + 1))
+    assert (await leader.end()).code is StatusCode.RESOURCE_EXHAUSTED
+    again = await streams.by_hand(
+        gateway.grpc, election, credential=credential, attempt=2, resume_token=token
+    )
+    assert await again.leads() == token
+
+
+async def test_a_first_message_over_the_limit(gateway: Gateway, streams: Streams) -> None:
+    stream = await streams.by_hand(gateway.grpc, an_election(), value=bytes(MESSAGE))
+    assert (await stream.end()).code is StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_unary_message_over_the_limit(calls: "rpc.ElectionServiceAsyncStub") -> None:
+    with pytest.raises(aio.AioRpcError) as caught:
+        await calls.GetLeader(pb.GetLeaderRequest(election="a" * MESSAGE))
+    assert caught.value.code() is StatusCode.RESOURCE_EXHAUSTED
+    assert not (await calls.GetLeader(pb.GetLeaderRequest(election=an_election()))).HasField("term")
+
+
+async def test_one_stream_too_many(gateways: Gateways, streams: Streams) -> None:
+    gateway = await gateways.launch("--max-streams", "50")
+    leader = await streams.candidate(gateway.grpc, an_election(), ttl=1)
+    token = await leader.leads()
+    others = [await streams.by_hand(gateway.grpc, an_election()) for _ in range(48)]
+    await asyncio.gather(*(other.leads() for other in others))
+    async with connected(gateway.grpc) as calls:
+        observer = calls.Observe(pb.ObserveRequest())
+        assert (await anext(aiter(observer))).election
+        for _ in range(5):
+            refused = await (await streams.by_hand(gateway.grpc, an_election())).end()
+            assert_too_many(refused, "50")
+        with pytest.raises(aio.AioRpcError) as caught:
+            await anext(aiter(calls.Observe(pb.ObserveRequest())))
+        assert_too_many(Told.of(caught.value), "50")
+        assert not observer.done()
+        observer.cancel()
+    assert (await leader.answered()).term.token == token
+    assert leader.believes()
+    assert all(other.ending is None for other in others)
+    await others.pop().cut()  # a place is free again
+    late = await streams.by_hand(gateway.grpc, an_election())
+    await late.leads()
+
+
+def assert_too_many(told: Told, limit: str) -> None:
+    assert told.code is StatusCode.RESOURCE_EXHAUSTED
+    assert told.reason == "TOO_MANY_STREAMS"
+    assert (told.info.domain, told.info.metadata["limit"]) == ("incumbent", limit)
+    assert limit in told.message
+
+
+async def test_one_candidate_too_many(gateways: Gateways, streams: Streams) -> None:
+    gateway = await gateways.launch("--max-candidates", "3")
+    election = an_election()
+    leader = await streams.candidate(gateway.grpc, election, ttl=1)
+    token = await leader.leads()
+    for place in (1, 2, 3):
+        waiting = await streams.candidate(gateway.grpc, election)
+        assert (await waiting.waits()).position == place
+    told = await (await streams.by_hand(gateway.grpc, election)).end()
+    assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CANDIDATES")
+    assert told.info.metadata["election"] == election
+    await (await streams.by_hand(gateway.grpc, an_election())).leads()
+    assert (await leader.answered()).term.token == token
+
+
+STREAMS = 20_000
+BURST = 5_000
+
+
+@pytest.mark.slow
+async def test_20_001_streams(gateways: Gateways, streams: Streams, figures: Figures) -> None:
+    """The default limit, in bursts: none is refused but the one too many."""
+    gateway = await gateways.launch("--backend-ttl", "30s")
+    leader = await streams.candidate(gateway.grpc, an_election(), ttl=20)
+    token = await leader.leads()
+    async with aio.insecure_channel(gateway.grpc, options=OPTIONS) as channel:
+        stub: rpc.ElectionServiceAsyncStub = rpc.ElectionServiceStub(channel)
+        observers = []
+        for first in range(1, STREAMS, BURST):
+            began = time.monotonic()
+            names = [f"many/{number}" for number in range(first, min(first + BURST, STREAMS))]
+            burst = [stub.Observe(pb.ObserveRequest(election=name)) for name in names]
+            for answer in await asyncio.gather(*(call.read() for call in burst)):
+                assert isinstance(answer, pb.ObserveResponse)
+            figures(f"burst of {BURST:,} streams: all answered", time.monotonic() - began, None)
+            observers += burst
+        assert_too_many(await (await streams.by_hand(gateway.grpc, an_election())).end(), "20000")
+        assert (await leader.answered()).term.token == token
+        assert leader.believes()
+        assert not any(call.done() for call in observers)
+    assert (await leader.answered()).term.token == token

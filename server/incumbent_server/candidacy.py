@@ -1,9 +1,9 @@
 """The values that a ballot works with: who contends, what is asked of the store, what comes out."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from incumbent_backends.api import Term
 from incumbent_server.reasons import Reason
@@ -37,8 +37,7 @@ class Entry:
     resume: int | None = None  # the token to go on with
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """The whole present state of a candidacy, as its client is told."""
 
     state: State
@@ -49,7 +48,7 @@ class View:
     reason: Reason | None = None
 
     def because(self, reason: Reason) -> "View":
-        return replace(self, reason=reason)
+        return self._replace(reason=reason)
 
 
 @dataclass(slots=True, eq=False)

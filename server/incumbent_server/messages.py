@@ -49,12 +49,6 @@ def to_entry(enter: pb.Enter, world: World) -> tuple[Entry, str]:
     return entry, made
 
 
-def to_duration(seconds: float) -> duration_pb2.Duration:
-    """Round down: what is promised must not grow on the way."""
-    whole = int(seconds)
-    return duration_pb2.Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
-
-
 def to_term(term: Term | None) -> pb.Term | None:
     """Make the wire's term, without what only the store may know."""
     if term is None:
@@ -66,20 +60,45 @@ def to_term(term: Term | None) -> pb.Term | None:
     return message
 
 
-def to_response(
-    view: View, term: pb.Term | None, next_heartbeat_in: float | None
-) -> pb.CampaignResponse:
-    """Make a Campaign's message; `term` is `to_term(view.term)`, which callers may keep."""
-    lost = view.state is State.LOST
-    return pb.CampaignResponse(
-        state=_STATES[view.state],
-        term=term,
-        position=view.position,
-        sequence=view.sequence,
-        trust_for=None if view.trust is None or lost else to_duration(view.trust),
-        next_heartbeat_in=None if next_heartbeat_in is None else to_duration(next_heartbeat_in),
-        reason=to_proto_reason(view.reason),
-    )
+class Responses:
+    """Makes the messages of one Campaign, each in the same object where only numbers changed.
+
+    A message must be on its way (grpc serialises it at once) before the next one is made.
+    """
+
+    __slots__ = ("_last", "_response")
+
+    def __init__(self) -> None:
+        self._last: View | None = None
+        self._response = pb.CampaignResponse()
+
+    def make(self, view: View, next_heartbeat_in: float | None) -> pb.CampaignResponse:
+        """Make the message of a view; None in the last one, after which no heartbeat is due."""
+        last, response = self._last, self._response
+        if last is None or view[:3] != last[:3] or view.reason is not last.reason:
+            response = self._response = pb.CampaignResponse(
+                state=_STATES[view.state],
+                term=to_term(view.term),
+                position=view.position,
+                reason=to_proto_reason(view.reason),
+            )
+        self._last = view
+        response.sequence = view.sequence
+        _set(response, "trust_for", view.trust)
+        _set(response, "next_heartbeat_in", next_heartbeat_in)
+        return response
+
+
+def _set(response: pb.CampaignResponse, field: str, seconds: float | None) -> None:
+    """Set a Duration. Rounds down: what is promised must not grow on the way."""
+    if seconds is None:
+        response.ClearField(field)  # type: ignore[arg-type]
+        return
+    duration: duration_pb2.Duration = getattr(response, field)
+    whole = int(seconds)
+    duration.seconds, duration.nanos = whole, int((seconds - whole) * 1e9)
+    if not seconds:
+        duration.SetInParent()  # no time at all is a statement, not an unset field
 
 
 def to_backend(limits: Limits, backend_ttl: timedelta) -> pb.GetBackendResponse:

@@ -11,14 +11,13 @@ from typing import Any
 from grpc import aio
 
 from incumbent.v1 import election_service_pb2 as pb
-from incumbent_backends.api import Term
 from incumbent_server import validate
 from incumbent_server.campaign import Campaign
-from incumbent_server.candidacy import End, State, View
+from incumbent_server.candidacy import End, State
 from incumbent_server.clock import World
 from incumbent_server.elector import Elector
 from incumbent_server.malformed import MALFORMED, REFUSAL
-from incumbent_server.messages import to_entry, to_response, to_term
+from incumbent_server.messages import Responses, to_entry
 from incumbent_server.reasons import Reason, Refused, refused
 from incumbent_server.telemetry import Metrics
 
@@ -35,11 +34,11 @@ class CampaignStream:
         self._metrics = metrics
         self._context = context
         self._wake = asyncio.Event()
-        self._fault: Refused | None = None
+        self._fault: Exception | None = None
         self._sequence = 0
         self._made = ""  # a credential of the gateway's making that the client does not know yet
-        self._term: Term | None = None  # told last, and its message
-        self._term_message: pb.Term | None = None
+        self._responses = Responses()
+        self._writing = asyncio.Lock()
 
     async def serve(self) -> None:
         """Serve the stream to its end; Refused unless it ends well."""
@@ -69,8 +68,11 @@ class CampaignStream:
     async def _read(self, campaign: Campaign) -> None:
         try:
             while (request := await self._next()) is not None:
-                self._handle(campaign, request)
-        except Refused as fault:
+                if request.WhichOneof("message") == "heartbeat":
+                    await self._heartbeat(campaign, request.heartbeat.sequence)
+                else:
+                    self._handle(campaign, request)
+        except Exception as fault:  # bad input, or the call broke: the writer ends the stream
             self._fault = fault
             self._wake.set()
 
@@ -81,14 +83,15 @@ class CampaignStream:
             raise REFUSAL
         return None if request is aio.EOF else request
 
+    async def _heartbeat(self, campaign: Campaign, sequence: int) -> None:
+        """Answer at once, without waking the writer: this is what a gateway does all day."""
+        self._sequence = validate.sequence(sequence, self._sequence)
+        self._metrics.heartbeat()
+        campaign.heartbeat(sequence)
+        await self._send(campaign)
+
     def _handle(self, campaign: Campaign, request: pb.CampaignRequest) -> None:
         match request.WhichOneof("message"):
-            case "heartbeat":
-                number = validate.sequence(request.heartbeat.sequence, self._sequence)
-                self._sequence = number
-                self._metrics.heartbeat()
-                campaign.heartbeat(number)
-                self._wake.set()
             case "proclaim":
                 campaign.proclaim(validate.value(request.proclaim.value, "proclaim.value"))
             case "resign":
@@ -104,24 +107,31 @@ class CampaignStream:
         while True:
             self._wake.clear()
             if campaign.ending is not None:
-                if campaign.ending.view is not None:
-                    await self._send(campaign.ending.view, None)
+                await self._send_last(campaign.ending)
                 return campaign.ending
             if self._fault is not None:
                 raise self._fault
-            view = campaign.view()
-            if view is not None:
-                parting = view.state is State.LOST
-                await self._send(view, None if parting else campaign.next_heartbeat_in())
+            await self._send(campaign)
             await self._wake.wait()
 
-    async def _send(self, view: View, next_heartbeat_in: float | None) -> None:
-        if view.term is not self._term:
-            self._term, self._term_message = view.term, to_term(view.term)
-        response = to_response(view, self._term_message, next_heartbeat_in)
-        if self._made:
-            response.credential, self._made = self._made, ""
-        await self._context.write(response)
+    async def _send(self, campaign: Campaign) -> None:
+        """Send the present state, if there is one to tell."""
+        async with self._writing:
+            view = campaign.view()
+            if view is None:
+                return
+            pace = None if view.state is State.LOST else campaign.next_heartbeat_in()
+            response = self._responses.make(view, pace)
+            if self._made:
+                response.credential = self._made
+            await self._context.write(response)
+            if self._made:
+                response.credential = self._made = ""
+
+    async def _send_last(self, end: End) -> None:
+        if end.view is not None:
+            async with self._writing:
+                await self._context.write(self._responses.make(end.view, None))
 
 
 def over_limit(limit: int) -> Refused:

@@ -40,7 +40,7 @@ def _describe_v1(pool: descriptor_pool.DescriptorPool) -> None:
         file.ParseFromString(reflection_pb2.DESCRIPTOR.serialized_pb)
         file.name, file.package = "grpc/reflection/v1/reflection.proto", NEW
         for message in file.message_type:
-            for field in message.field:
+            for field in (each for each in message.field if each.type_name):
                 field.type_name = field.type_name.replace(f".{OLD}.", f".{NEW}.")
         for method in file.service[0].method:
             method.input_type = method.input_type.replace(f".{OLD}.", f".{NEW}.")

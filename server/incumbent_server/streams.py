@@ -72,7 +72,7 @@ class CampaignStream:
                     await self._heartbeat(campaign, request.heartbeat.sequence)
                 else:
                     self._handle(campaign, request)
-        except Exception as fault:  # bad input, or the call broke: the writer ends the stream
+        except Exception as fault:  # noqa: BLE001 - bad input, or the call broke: the writer ends it
             self._fault = fault
             self._wake.set()
 

@@ -22,6 +22,8 @@ def choose(ballot: "Ballot", now: float, session: Session) -> Op | None:
         return candidacy.acquire(candidacy.entry.resume, candidacy.entry.value)
     if ballot.seat is not None:
         return _for_seat(ballot.seat, doubt=ballot.picture.doubt)
+    if ballot.picture.unsure and any(candidacy.leaving for candidacy in ballot.queue):
+        return Read()
     return _own(ballot, session) or _bid(ballot, now, session) or _look(ballot, now)
 
 
@@ -56,7 +58,7 @@ def _bid(ballot: "Ballot", now: float, session: Session) -> Acquire | None:
 
 
 def _look(ballot: "Ballot", now: float) -> Read | None:
-    """Read after an unknown outcome, and a leader that the watch never told of."""
+    """Read for who resigned, after an unknown outcome, and a leader that the watch never told."""
     known: Term | None = ballot.known
     stale = known is not None and len(ballot.queue) > 0 and now >= ballot.picture.recheck_at
-    return Read() if ballot.picture.unsure or stale else None
+    return Read() if ballot.resigned or ballot.picture.unsure or stale else None

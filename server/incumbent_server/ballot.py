@@ -9,7 +9,8 @@ at a time (`next_op`) come out. It reads no clock, awaits nothing and draws no r
                       └── not to be had ──► LOST                    released ◄────┘
 
 Doomed terms are released before anything else is asked of the store. `buried` is the highest
-token that this gateway has ended: no such term is renewed, trusted or resumed here again.
+token that this gateway has ended: no such term is renewed, trusted or resumed here again. Who
+resigned is told so after one more answer: a term that had just moved away is not over.
 News of the watch only ever propose; a term that is held here ends on what the store answers to
 a question asked after it was won.
 """
@@ -62,6 +63,7 @@ class Ballot:
     arriving: dict[str, Candidacy] = field(default_factory=dict)  # holder → resuming
     seat: Seat | None = None
     doomed: dict[int, tuple[Term, list[Farewell]]] = field(default_factory=dict)
+    resigned: dict[int, tuple[Term, list[Farewell]]] = field(default_factory=dict)
     buried: int = 0
     op: Op | None = None  # under way
     wake: float = math.inf  # when `tick` has something to judge, at the earliest
@@ -185,8 +187,9 @@ class Ballot:
         """No promise of the store is left: end the term here, send the others elsewhere."""
         if self.seat is not None:
             self._vacate(Reason.BACKEND_LOST, doom=True)
-        for _, farewells in self.doomed.values():
+        for _, farewells in (*self.doomed.values(), *self.resigned.values()):
             self._dismiss(farewells)
+        self.resigned.clear()
         for candidacy in list(self._candidacies()):
             self._dismiss(candidacy.leaving)
             self._end(candidacy, Reason.BACKEND_UNAVAILABLE, None)
@@ -252,6 +255,7 @@ class Ballot:
         """Take in the answer to the Acquire under way."""
         op, self.op, self.picture.unsure = self.op, None, False
         assert isinstance(op, Acquire)
+        self._bid_farewell(term)
         if self.seat is not None and op.holder == self.seat.candidacy.holder:
             self._confirm(self.seat, op, term, session)
             return
@@ -285,15 +289,17 @@ class Ballot:
         self._tell(candidacy)
 
     def _not_won(self, candidacy: Candidacy, op: Acquire, term: Term | None) -> None:
-        if op.attempt != candidacy.entry.attempt:
-            return  # a newer enter took over meanwhile and is tried next
         own = term if term is not None and term.holder == candidacy.holder else None
-        if candidacy.entry.resume is not None and op.resume == candidacy.entry.resume:
+        if candidacy.leaving and candidacy.entry.resume is None and own is None:
+            self._drop(candidacy, None)
+        elif op.attempt != candidacy.entry.attempt:
+            pass  # a newer enter took over meanwhile and is tried next
+        elif candidacy.entry.resume is not None and op.resume == candidacy.entry.resume:
             self._drop(candidacy, self._why_not_moved(candidacy, own))
         elif own is not None and candidacy.outdone_by(own):
             self._drop(candidacy, Reason.SUPERSEDED)
-        elif candidacy.leaving:
-            self._drop(candidacy, None)
+        elif candidacy.leaving and not self.moves_terms:
+            self._drop(candidacy, Reason.HELD_BY_OTHER_GATEWAY)
         elif candidacy.entry.no_wait:
             self._drop(candidacy, Reason.HELD_BY_ANOTHER)
 
@@ -317,6 +323,7 @@ class Ballot:
     def answered(self, term: Term | None, session: str, now: float) -> None:
         """Take in the answer to the Read under way."""
         self.op, self.picture.unsure = None, False
+        self._bid_farewell(term)
         if self.seat is not None:
             self._confirm(self.seat, None, term, session)
             return
@@ -342,8 +349,9 @@ class Ballot:
         """Take in that the Release under way is done: the term is over for everybody."""
         op, self.op = self.op, None
         assert isinstance(op, Release)
-        _, farewells = self.doomed.pop(op.term.token)
-        self._effects.extend(End(farewell, None, None, op.term) for farewell in farewells)
+        term, farewells = self.doomed.pop(op.term.token)
+        if farewells:
+            self.resigned[term.token] = (term, farewells)
         known = self.known
         if known is not None and known.token <= op.term.token and not self.picture.overtaken:
             self._learn(None)
@@ -352,6 +360,15 @@ class Ballot:
             delay = self.pause()
             self.not_before = now + delay
             self._effects.append(Later(delay))
+
+    def _bid_farewell(self, present: Term | None) -> None:
+        """Tell those who resigned what an answer younger than their release says."""
+        for term, farewells in self.resigned.values():
+            moved = present is not None and present.token == term.token
+            reason = Reason.SUPERSEDED if moved else None
+            view = View(State.LOST, term, reason=reason) if moved else None
+            self._effects.extend(End(each, reason, view, term) for each in farewells)
+        self.resigned.clear()
 
     def failed(self) -> None:
         """The operation under way ended without an answer."""
@@ -424,8 +441,12 @@ class Ballot:
     @property
     def idle(self) -> bool:
         """Whether nothing would be forgotten with this ballot."""
-        busy = self.seat or self.queue or self.arriving or self.doomed or self.op
-        return not busy and not self.picture.unsure
+        return not (self.queue or self.arriving or self.busy)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the store holds something for this ballot, or is being asked about it."""
+        return bool(self.seat or self.doomed or self.resigned or self.op or self.picture.unsure)
 
     def find(self, holder: str) -> Candidacy | None:
         """Find the candidacy of `holder` on this gateway."""

@@ -90,7 +90,7 @@ class Elector:
         self._changed = asyncio.Event()
         self._hope = asyncio.Event()  # unset while the session is lost: nothing is asked
         self._group = asyncio.TaskGroup()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order in which they began
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -104,7 +104,7 @@ class Elector:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         if isinstance(error, asyncio.CancelledError):  # perhaps a task of the group that failed
             await self._group.__aexit__(kind, error, trace)
@@ -113,8 +113,8 @@ class Elector:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._group.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     # -- what the service asks ---------------------------------------------------------------
 
@@ -198,6 +198,10 @@ class Elector:
             resume=term.token,
         )
         ballot = self._ballot(election)
+        if term.token <= ballot.buried and term.session != self._session.name:
+            raise refused(
+                Reason.HELD_BY_OTHER_GATEWAY, election
+            )  # it had left as it was ended here
         candidacy = ballot.enter(entry, waiter, self._world.now())
         if candidacy is not None:
             ballot.resign(candidacy, waiter)
@@ -418,12 +422,12 @@ class Elector:
 
     async def _watch(self) -> None:
         """Follow one watch to its end; raises if it ended before the whole state was told."""
-        unlisted, listing = set(self._leaders), True
+        unlisted, listing = dict.fromkeys(self._leaders), True
         try:
             async with aclosing(self._backend.watch()) as news:
                 async for item in news:
                     if isinstance(item, Snapshot):
-                        unlisted.discard(item.election)
+                        unlisted.pop(item.election, None)
                         self._learn(item.election, item.term)
                         continue
                     listing, self._synced = False, True
@@ -463,4 +467,4 @@ class Elector:
             await self._world.sleep(planned - now)
 
     def _busy(self) -> bool:
-        return any(b.seat or b.doomed or b.op for b in self._ballots.values())
+        return any(ballot.busy for ballot in self._ballots.values())

@@ -57,17 +57,17 @@ class Observers:
     """All readers, by what they look at."""
 
     def __init__(self) -> None:
-        self._by_key: dict[str, set[Observer]] = defaultdict(set)
+        self._by_key: dict[str, dict[Observer, None]] = defaultdict(dict)
 
     def __len__(self) -> int:
         return sum(len(group) for group in self._by_key.values())
 
     def add(self, observer: Observer) -> None:
-        self._by_key[observer.key].add(observer)
+        self._by_key[observer.key][observer] = None
 
     def discard(self, observer: Observer) -> None:
         group = self._by_key[observer.key]
-        group.discard(observer)
+        group.pop(observer, None)
         if not group:
             del self._by_key[observer.key]
 

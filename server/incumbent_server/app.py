@@ -7,6 +7,7 @@ listens. A store that does not answer at the start is tried for a while (exit co
 """
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine
@@ -118,6 +119,8 @@ async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> Asyn
         http = await _http_server(stack, settings.http, application(elector, metrics.registry))
         await server.start()
         stack.push_async_callback(server.stop, GRACE)
+        gc.collect()
+        gc.freeze()  # what was loaded so far stays; collections need not look at it again
         following = asyncio.create_task(_follow_health(elector, checks))
         stack.callback(following.cancel)
         try:

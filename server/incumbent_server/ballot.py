@@ -533,4 +533,5 @@ class Ballot:
 
     def _remove(self, candidacy: Candidacy) -> None:
         self.arriving.pop(candidacy.holder, None)
-        self.queue.leave(candidacy)
+        for behind in self.queue.leave(candidacy):
+            self._tell(behind)

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 
 from incumbent_server.candidacy import Candidacy
 
+TOLD = 100  # places; who is further back learns its own with its heartbeats
+
 
 class Line:
     """A queue with tickets: joining, leaving and telling a position are cheap at any length."""
 
-    __slots__ = ("_by_holder", "_last", "_tickets")
+    __slots__ = ("_by_holder", "_by_ticket", "_last", "_tickets")
 
     def __init__(self) -> None:
         self._by_holder: dict[str, Candidacy] = {}  # in order of arrival
-        self._tickets: list[int] = []  # theirs, rising
+        self._by_ticket: dict[int, Candidacy] = {}
+        self._tickets: list[int] = []  # rising
         self._last = 0
 
     def __len__(self) -> int:
@@ -34,12 +37,16 @@ class Line:
         self._last += 1
         candidacy.ticket = self._last
         self._tickets.append(self._last)
-        self._by_holder[candidacy.holder] = candidacy
+        self._by_holder[candidacy.holder] = self._by_ticket[self._last] = candidacy
 
-    def leave(self, candidacy: Candidacy) -> None:
-        """Give up the place; a no-op for who has none."""
-        if self._by_holder.pop(candidacy.holder, None) is not None:
-            del self._tickets[bisect_left(self._tickets, candidacy.ticket)]
+    def leave(self, candidacy: Candidacy) -> list[Candidacy]:
+        """Give up the place, if it has one; return who moved up and should be told."""
+        if self._by_holder.pop(candidacy.holder, None) is None:
+            return []
+        del self._by_ticket[candidacy.ticket]
+        place = bisect_left(self._tickets, candidacy.ticket)
+        del self._tickets[place]
+        return [self._by_ticket[ticket] for ticket in self._tickets[place:TOLD]]
 
     def position(self, candidacy: Candidacy) -> int:
         """Tell the place: 1 is next."""

@@ -38,7 +38,9 @@ class CampaignStream:
         self._sequence = 0
         self._made = ""  # a credential of the gateway's making that the client does not know yet
         self._responses = Responses()
-        self._writing = asyncio.Lock()
+        self._sending = False  # a message is on its way
+        self._due = False  # and another has to follow
+        self._ended: End | None = None  # its last message is sent
 
     async def serve(self) -> None:
         """Serve the stream to its end; Refused unless it ends well."""
@@ -103,35 +105,44 @@ class CampaignStream:
                 raise validate.out_of_order("message", allowed)
 
     async def _write(self, campaign: Campaign) -> End:
-        """Send states until the campaign ends; send its last one."""
-        while True:
+        """Send states until the last one is sent."""
+        while self._ended is None:
             self._wake.clear()
-            if campaign.ending is not None:
-                await self._send_last(campaign.ending)
-                return campaign.ending
             if self._fault is not None:
                 raise self._fault
             await self._send(campaign)
-            await self._wake.wait()
+            if self._ended is None:
+                await self._wake.wait()
+        return self._ended
 
     async def _send(self, campaign: Campaign) -> None:
-        """Send the present state, if there is one to tell."""
-        async with self._writing:
-            view = campaign.view()
-            if view is None:
-                return
-            pace = None if view.state is State.LOST else campaign.next_heartbeat_in()
+        """Send the latest state; while a message is on its way, only see that it is followed."""
+        self._due = True
+        if self._sending:
+            return
+        self._sending = True
+        try:
+            while self._due and self._ended is None:
+                self._due = False
+                await self._send_one(campaign)
+        finally:
+            self._sending = False
+
+    async def _send_one(self, campaign: Campaign) -> None:
+        ending = campaign.ending
+        view = campaign.view() if ending is None else ending.view
+        if view is not None:
+            last = view.state is State.LOST or ending is not None
+            pace = None if last else campaign.next_heartbeat_in()
             response = self._responses.make(view, pace)
             if self._made:
                 response.credential = self._made
             await self._context.write(response)
             if self._made:
                 response.credential = self._made = ""
-
-    async def _send_last(self, end: End) -> None:
-        if end.view is not None:
-            async with self._writing:
-                await self._context.write(self._responses.make(end.view, None))
+        if ending is not None:
+            self._ended = ending
+            self._wake.set()
 
 
 def over_limit(limit: int) -> Refused:

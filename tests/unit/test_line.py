@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incumbent_server.candidacy import Candidacy, Entry
-from incumbent_server.line import Line
+from incumbent_server.line import TOLD, Line
 
 
 def candidacy(number: int, *, keep: bool = False, heard: float = 0.0) -> Candidacy:
@@ -49,3 +49,13 @@ def test_a_short_backend_ttl_shortens_the_patience_with_who_waits() -> None:
     line.join(silent)
     assert line.head(2.0, 3.0) is silent
     assert line.head(2.1, 3.0) is None
+
+
+def test_who_moves_up_is_told_as_far_as_the_first_places_go() -> None:
+    line = Line()
+    people = [candidacy(number) for number in range(TOLD + 10)]
+    for each in people:
+        line.join(each)
+    assert line.leave(people[-1]) == []
+    assert line.leave(people[1]) == people[2 : TOLD + 1]
+    assert line.leave(people[1]) == []

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from incumbent_backends.api import BackendError, Rejected, Unavailable
 
-BUSY_SECONDS = 1.0  # how long a statement waits for another program's lock
+BUSY_SECONDS = 1.0  # how long a verb waits for another program's lock
 OLDEST = (3, 35, 0)  # RETURNING
 SMALLEST = 512  # bytes: one page
 
@@ -78,6 +78,11 @@ def filesystem_of(path: Path, mountinfo: str) -> str:
     return found
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another program's lock was in the way, so that nothing happened."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 class SqliteFile:
     """One database file, shared by the threads of one backend."""
 
@@ -134,9 +139,12 @@ class SqliteFile:
                 " of one host from a local disk: move it there, or use a store with a server"
             )
 
-    def connect(self, *, read_only: bool) -> sqlite3.Connection:
-        """Open a connection for the calling thread; every statement commits by itself."""
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+    def connect(self, *, read_only: bool, patience: float) -> sqlite3.Connection:
+        """Open a connection for the calling thread; every statement commits by itself.
+
+        SQLite waits for `patience` seconds for another program's lock.
+        """
+        connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA trusted_schema = OFF")

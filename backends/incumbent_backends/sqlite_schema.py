@@ -1,10 +1,9 @@
 """The first transaction on a SQLite file: tables, their shape, and the namespace's marker."""
 
 import sqlite3
-import time
 
 from incumbent_backends.api import Rejected
-from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile
+from incumbent_backends.sqlite_file import SqliteFile
 from incumbent_backends.sqlite_rows import SQL
 from incumbent_backends.sqlite_session import writing
 from incumbent_backends.statements import script
@@ -42,20 +41,9 @@ def _check_json(db: sqlite3.Connection) -> None:
 
 
 def _use_wal(db: sqlite3.Connection, file: SqliteFile) -> None:
-    """SQLite gives up at once, busy timeout or not, when two want to change the mode: try again."""
-    give_up = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-            continue
-        if mode != "wal":
-            raise Rejected(f"{file} cannot use a write-ahead log here (its journal stays {mode!r})")
-        return
+    ((mode,),) = db.execute("PRAGMA journal_mode = WAL").fetchall()
+    if mode != "wal":
+        raise Rejected(f"{file} cannot use a write-ahead log here (its journal stays {mode!r})")
 
 
 def _create_tables(db: sqlite3.Connection) -> None:

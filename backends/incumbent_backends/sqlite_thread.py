@@ -12,11 +12,13 @@ from threading import Lock, Thread
 from typing import NamedTuple, TypeVar
 
 from incumbent_backends.api import Unavailable
-from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile
+from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile, is_busy
 
 T = TypeVar("T")
 
-LEAST_PATIENCE = 0.02  # outlasts another gateway's transactions, however long the queue was
+LEAST_PATIENCE = 0.02
+# SQLite's own waiting naps up to 100 ms and so rarely meets a busy writer's short pauses.
+NAP = 0.001
 
 
 class Rank(IntEnum):
@@ -38,7 +40,8 @@ class SqliteThread:
     """Runs jobs one at a time, first come first served within a rank.
 
     A job whose future is cancelled before it began is dropped; once begun it runs to its end, and
-    later jobs come after it. Errors of SQLite reach the caller translated.
+    later jobs come after it. Where another program holds the lock, a job is tried again for about
+    a second. Errors of SQLite reach the caller translated.
     """
 
     def __init__(self, file: SqliteFile, role: str, *, read_only: bool) -> None:
@@ -50,7 +53,7 @@ class SqliteThread:
         self._stopped = False
         self._ended: Future[None] = Future()
         self._connection: sqlite3.Connection | None = None
-        self._patience = BUSY_SECONDS
+        self._hindered = 0.0  # when a lock was last not to be had
         self._thread = Thread(target=self._serve, name=f"incumbent-sqlite-{role}", daemon=True)
 
     def start(self) -> None:
@@ -97,31 +100,46 @@ class SqliteThread:
 
     def _serve(self) -> None:
         while (order := self._queue.get()).run is not None:
-            # Time spent in the queue counts: behind a locked file all fail together, not in turn.
-            order.run(max(LEAST_PATIENCE, order.asked + BUSY_SECONDS - time.monotonic()))
+            order.run(self._patience_for(order.asked))
             del order  # nothing of a finished job may live until the next one comes
         self._drop_connection()
         self._ended.set_result(None)
 
+    def _patience_for(self, asked: float) -> float:
+        """Who was already waiting when the lock was not to be had has waited for it too.
+
+        So behind a locked file all fail together, not each a second after the other.
+        """
+        if asked > self._hindered:
+            return BUSY_SECONDS
+        return max(LEAST_PATIENCE, asked + BUSY_SECONDS - time.monotonic())
+
     def _attempt(self, job: Callable[[sqlite3.Connection], T], patience: float) -> T:
+        """Do a job, again and again while another program holds the lock.
+
+        A job may be done again: SQLite is busy only where a transaction begins.
+        """
+        give_up = time.monotonic() + patience
+        while True:
+            try:
+                return self._once(job)
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    raise self._file.translate(error) from error
+                if time.monotonic() >= give_up:
+                    self._hindered = time.monotonic()
+                    raise self._file.translate(error) from error
+            time.sleep(NAP)
+
+    def _once(self, job: Callable[[sqlite3.Connection], T]) -> T:
         self._file.verify()
         try:
-            connection = self._connect()
-            if abs(patience - self._patience) > 0.05:
-                connection.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
-                self._patience = patience
-            return job(connection)
-        except sqlite3.Error as error:
-            raise self._file.translate(error) from error
+            if self._connection is None:
+                self._connection = self._file.connect(read_only=self._read_only, patience=0)
+            return job(self._connection)
         finally:
             if self._connection is not None and self._connection.in_transaction:
                 self._drop_connection()  # even rolling back failed
-
-    def _connect(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._file.connect(read_only=self._read_only)
-            self._patience = BUSY_SECONDS
-        return self._connection
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

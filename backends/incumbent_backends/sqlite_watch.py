@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from incumbent_backends.api import BackendError, Clock, Snapshot, Synced, Unavailable
-from incumbent_backends.sqlite_file import SqliteFile
+from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile
 from incumbent_backends.sqlite_picture import Patience, Picture, SessionRow
 from incumbent_backends.sqlite_rows import SQL, Row, decode_rows
 
@@ -224,7 +224,7 @@ class SqliteWatch:
 
     def _follow(self) -> None:
         """Look until stopped, on one connection and one picture."""
-        db = self._file.connect(read_only=True)
+        db = self._file.connect(read_only=True, patience=BUSY_SECONDS)
         try:
             look = _Look(db, self._namespace, self._clock)
             while not self._stopped:

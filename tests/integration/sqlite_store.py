@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
@@ -99,6 +100,19 @@ async def look_round(watch: Watch, writer: Backend) -> None:
         await watch.until("look-round", term.token)
         await writer.release(term)
         await watch.until("look-round", None)
+
+
+async def occupied(backend: Sqlite) -> threading.Event:
+    """Keep the writing thread busy until the event is set."""
+    began, free = threading.Event(), threading.Event()
+
+    def wait(_: sqlite3.Connection) -> None:
+        began.set()
+        free.wait(10)
+
+    backend._writes.submit(wait)
+    await asyncio.to_thread(began.wait, 5)
+    return free
 
 
 @contextmanager

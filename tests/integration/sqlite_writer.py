@@ -8,9 +8,10 @@ import random
 import secrets
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 
-from incumbent_backends.api import Claim, Options
+from incumbent_backends.api import Claim, Options, Unavailable
 from incumbent_backends.sqlite import Sqlite
 
 
@@ -25,15 +26,19 @@ class Clock:
 async def campaign(backend: Sqlite, kept: set[str]) -> None:
     while True:
         election, holder = f"e/{random.randrange(8)}", secrets.token_hex(32)
-        seen = await backend.acquire(
-            election, holder=holder, attempt=1, candidate="c", value=b"v" * 500
-        )
+        try:
+            seen = await backend.acquire(
+                election, holder=holder, attempt=1, candidate="c", value=b"v" * 500
+            )
+        except Unavailable:  # on a busy machine a ttl of one second may pass
+            continue
         if seen.term is None or seen.term.holder != holder:
             kept.discard(election)  # if it is ours, the next renewal ends it
             continue
         print("won", election, seen.term.token, flush=True)
         if random.random() < 0.8:
-            await backend.release(seen.term)
+            with suppress(Unavailable):
+                await backend.release(seen.term)
         else:
             kept.add(election)
 
@@ -45,7 +50,8 @@ async def main() -> None:
         for _ in range(4):
             group.create_task(campaign(backend, kept))
         while True:
-            await backend.renew([Claim(name, None) for name in kept])
+            with suppress(Unavailable):
+                await backend.renew([Claim(name, None) for name in kept])
             await asyncio.sleep(0.05)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +17,7 @@ import pytest
 from incumbent_backends.api import BackendError, Claim, Unavailable
 from incumbent_backends.sqlite import Sqlite
 from tests.integration import sqlite_writer
-from tests.integration.sqlite_store import SECOND, build, lead, locked, sql, watching
+from tests.integration.sqlite_store import build, lead, locked, sql, watching
 
 
 @pytest.fixture
@@ -188,9 +189,14 @@ def test_twenty_kills_of_a_writer_beside_one_that_lives_on(path: Path, tmp_path:
     assert sql(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def writer(path: Path, stdout: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
+@contextmanager
+def writer(path: Path, stdout: IO[str] | int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, sqlite_writer.__file__, str(path)]
-    return subprocess.Popen(command, stdout=stdout, text=True)
+    with subprocess.Popen(command, stdout=stdout, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def token_of(win: tuple[str, int]) -> int:
@@ -218,7 +224,7 @@ def assert_rising(won: list[tuple[str, int]]) -> None:
 
 async def test_the_terms_of_a_killed_process_end_within_two_ttls(path: Path) -> None:
     clock = sqlite_writer.Clock()
-    async with build(path, backend_ttl=SECOND, clock=clock) as heir, watching(heir) as watch:
+    async with build(path, clock=clock) as heir, watching(heir) as watch:
         with writer(path) as victim:
             assert victim.stdout is not None
             for _ in range(100):

@@ -20,6 +20,7 @@ from tests.integration.sqlite_store import (
     locked,
     look_round,
     move,
+    occupied,
     sql,
     watching,
 )
@@ -61,19 +62,6 @@ def paused(backend: Sqlite, statement: str) -> Iterator[threading.Event]:
         yield reached
     finally:
         go_on.set()
-
-
-async def occupied(backend: Sqlite) -> threading.Event:
-    """Keep the writing thread busy until the event is set."""
-    began, free = threading.Event(), threading.Event()
-
-    def wait(_: sqlite3.Connection) -> None:
-        began.set()
-        free.wait(10)
-
-    backend._writes.submit(wait)
-    await asyncio.to_thread(began.wait, 5)
-    return free
 
 
 async def bid(backend: Sqlite, election: str = "e") -> Snapshot:

@@ -15,7 +15,7 @@ from incumbent_backends.api import Claim, Rejected, Snapshot, Synced, Unavailabl
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
 from incumbent_backends.sqlite_picture import SessionRow
-from tests.integration.sqlite_store import SECOND, build, lead, look_round, sql, watching
+from tests.integration.sqlite_store import SECOND, build, lead, look_round, occupied, sql, watching
 
 
 @pytest.fixture
@@ -109,8 +109,7 @@ async def test_a_renewal_saves_a_session_that_was_already_to_be_ended(
     ):
         term = await lead(late)
         await watch.until("e", term.token)
-        free = threading.Event()
-        witness._writes.submit(lambda _: free.wait(10))
+        free = await occupied(witness)
         clock.advance(5)
         await look_round(watch, backend)
         assert witness._watch._killing  # asked for, on a thread that is busy

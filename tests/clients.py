@@ -214,7 +214,8 @@ class Candidate(Stream):
 
     def __init__(self, target: str) -> None:
         super().__init__(target)
-        self.believes_until = 0.0
+        self.believes_until = 0.0  # or until when it did
+        self.believed_from = 0.0
         self.token = 0
         self._pacer: asyncio.Task[None] | None = None
 
@@ -225,7 +226,8 @@ class Candidate(Stream):
         if leads and response.HasField("trust_for"):
             sent = self.sent_at[response.sequence]
             self.believes_until = sent + seconds_of(response.trust_for)
-            self.token = response.term.token
+            if self.token != response.term.token:
+                self.token, self.believed_from = response.term.token, now()
         await super()._take(response)
 
     def believes(self) -> bool:

@@ -261,17 +261,21 @@ class Ballot:
             return
         self._hear(term, now)
         candidacy = self.find(op.holder)
-        if term is not None and term.session == session:
+        mine = term is not None and term.session == session
+        if mine and term is not None and term.holder == op.holder:
             self._landed(term, op, candidacy)
-        elif candidacy is not None:
+            return
+        if mine and term is not None and self.find(term.holder) is None:
+            self._doom(term)
+        if candidacy is not None:
             self._not_won(candidacy, op, term)
 
     def _landed(self, term: Term, op: Acquire, candidacy: Candidacy | None) -> None:
-        """A term hangs on this gateway's session: seat its candidate, or end it."""
-        alive = term.token > self.buried and term.holder == op.holder
+        """The term of who was bid for hangs on this gateway's session: seat it, or end it."""
+        alive = term.token > self.buried
         if alive and candidacy is not None and candidacy.entry.resume in (None, term.token):
             self._take_seat(candidacy, term, resumed=op.resume is not None)
-        elif term.holder == op.holder or self.find(term.holder) is None:
+        else:
             self._doom(term)
 
     def _take_seat(self, candidacy: Candidacy, term: Term, *, resumed: bool) -> None:

@@ -1,8 +1,9 @@
 """Gateways, clients and grpcurl for the end-to-end tests, and the figures that they measure."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -11,7 +12,13 @@ from incumbent.v1 import election_service_pb2_grpc as rpc
 from tests.clients import Streams, connected
 from tests.gateways import Gateway, Gateways, gateways_in
 
-Figures = Callable[[str, float, float | None], None]
+
+class Figures(Protocol):
+    """Notes a measured time in seconds under a name, with its bound; all are shown at the end."""
+
+    def __call__(self, name: str, seconds: float, bound: float | None = None) -> None: ...
+
+
 _figures: dict[str, tuple[list[float], float | None]] = {}
 
 
@@ -27,10 +34,30 @@ def gateways(tmp_path: Path) -> Iterator[Gateways]:
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway for every test that does it no harm; elections have random names."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateways]:
     with gateways_in(tmp_path_factory.mktemp("shared")) as gateways:
-        yield gateways.start()
+        yield gateways
+
+
+@pytest.fixture(scope="session")
+def gateway(shared: Gateways) -> Gateway:
+    """A gateway for every test that does it no harm; elections have random names."""
+    return shared.start()
+
+
+@pytest.fixture(scope="session")
+def neighbour(shared: Gateways, gateway: Gateway) -> Gateway:
+    """Another gateway of the same store."""
+    return shared.start()
+
+
+@pytest.fixture(params=["same gateway", "other gateway"])
+def elsewhere(request: pytest.FixtureRequest, gateway: Gateway) -> Gateway:
+    """Where a client goes on: where it was, and on the neighbour."""
+    if request.param == "same gateway":
+        return gateway
+    other: Gateway = request.getfixturevalue("neighbour")
+    return other
 
 
 @pytest.fixture
@@ -59,8 +86,6 @@ def grpcurl() -> str:
 
 @pytest.fixture
 def figures() -> Figures:
-    """Note a measured time in seconds under a name, with its bound; all are shown at the end."""
-
     def note(name: str, seconds: float, bound: float | None = None) -> None:
         _figures.setdefault(name, ([], bound))[0].append(seconds)
 

@@ -19,10 +19,13 @@ from incumbent_backends.conformance.harness import Harness
 
 T = TypeVar("T")
 
+# Few of each, so that they meet; and what is right more often than not, or little would happen.
 SLOTS = st.integers(0, 2)  # three gateways
-ELECTIONS = st.sampled_from(["a", "a/b"])
-HOLDERS = st.sampled_from([holder(name) for name in ("ann", "bob", "cid")])
+NAMES = ("a", "a/b")
+ELECTIONS = st.sampled_from(NAMES)
+HOLDERS = st.sampled_from([holder("ann"), holder("bob")])
 VALUES = st.none() | st.sampled_from([b"", b"x", b"y"])
+KEEPS = st.sampled_from(["right", "wrong", "under way", "left out"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class BackendMachine(RuleBasedStateMachine):
         self.dead: set[int] = set()  # slots whose session died and was not renewed since
         self.led: dict[str, Led] = {}
         self.highest = 0
-        self.past: list[Term] = []  # every state of every term there ever was
+        self.past: list[Term] = []  # the states of terms, as they came
         self.watch: Watching | None = None
         self.watched: dict[str, Term] = {}
 
@@ -91,26 +94,26 @@ class BackendMachine(RuleBasedStateMachine):
             self.led[election] = Led(self.highest, by, attempt, value or b"", session)
         self.agree(snapshot)
 
+    @precondition(lambda self: self.past)
     @rule(
         slot=SLOTS,
-        election=ELECTIONS,
-        by=st.none() | HOLDERS,
-        token=st.integers(-2, 1),
-        more=st.integers(-1, 2),
+        by=st.sampled_from([None, None, None, holder("ann"), holder("bob")]),
+        more=st.sampled_from([1, 0, -1, 2]),
         value=VALUES,
+        data=st.data(),
     )
     def resume(
-        self, slot: int, election: str, by: str | None, token: int, more: int, value: bytes | None
+        self, slot: int, by: str | None, more: int, value: bytes | None, data: st.DataObject
     ) -> None:
-        """Mostly by the right holder (`by` None), with tokens and attempts about the right ones."""
-        led = self.led.get(election, Led(self.highest, holder("ann"), 1, b"", ""))
-        resume, attempt = max(led.token + min(token, 0), 1), max(led.attempt + more, 1)
-        by = by or led.holder
-        snapshot = self.bid(slot, election, by, attempt, value, resume)
+        """A term in some state that it was in lately, so its token, or the attempt, may be old."""
+        term = data.draw(self.lately(), label="term")
+        by, attempt = by or term.holder, max(term.attempt + more, 1)
+        snapshot = self.bid(slot, term.election, by, attempt, value, term.token)
         if snapshot is None:
             return
-        if election in self.led and (resume, by) == (led.token, led.holder):
-            self.pass_on(election, slot, attempt, led.value if value is None else value)
+        led = self.led.get(term.election)
+        if led is not None and (term.token, by) == (led.token, led.holder):
+            self.pass_on(term.election, slot, attempt, led.value if value is None else value)
         self.agree(snapshot)
 
     def pass_on(self, election: str, slot: int, attempt: int, value: bytes) -> None:
@@ -152,8 +155,8 @@ class BackendMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.past)
     @rule(slot=SLOTS, data=st.data())
     def release(self, slot: int, data: st.DataObject) -> None:
-        """Of any term in any state that it ever was in, also long after."""
-        term = data.draw(st.sampled_from(self.past), label="term")
+        """Of a term as it was: it may have ended, moved, or come back since."""
+        term = data.draw(self.lately(), label="term")
         led, backend = self.led.get(term.election), self.backends[slot]
         live = led is not None and (led.token, led.session) == (term.token, term.session)
         if live and term.session != backend.session:
@@ -162,18 +165,16 @@ class BackendMachine(RuleBasedStateMachine):
         if live:
             del self.led[term.election]
 
-    @rule(
-        slot=SLOTS,
-        claims=st.dictionaries(ELECTIONS, st.sampled_from(["right", "wrong", "under way"])),
-    )
+    @rule(slot=SLOTS, claims=st.fixed_dictionaries(dict.fromkeys(NAMES, KEEPS)))
     def renew(self, slot: int, claims: dict[str, str]) -> None:
         backend = self.backends[slot]
         session, keep = backend.session, set()
         for election, how in claims.items():
             led = self.led.get(election)
             right = led.token if led else self.highest + 1
-            token = {"right": right, "wrong": right + 1, "under way": None}[how]
-            keep.add(Claim(election, token))
+            token = {"right": right, "wrong": right + 1}.get(how)
+            if how != "left out":
+                keep.add(Claim(election, token))
         self.run(backend.renew(keep))
         renewal = self.run(backend.renew(keep))  # two ticks: the bound for what is left out
         if slot in self.dead:
@@ -187,21 +188,17 @@ class BackendMachine(RuleBasedStateMachine):
         hanging = self.hanging_on(backend.session)
         assert renewal.survivors == {Claim(e, led.token) for e, led in hanging.items()}
 
-    @rule(slot=SLOTS)
-    def expire(self, slot: int) -> None:
-        if slot not in self.dead:
-            self.run(self.harness.expire(self.backends[slot]))
-            self.bury(slot)
-
-    @rule(slot=SLOTS)
-    def end_session_by_hand(self, slot: int) -> None:
-        if slot not in self.dead:
-            self.run(self.harness.end_session(self.backends[slot].session))
-            self.bury(slot)
-
-    def bury(self, slot: int) -> None:
+    @rule(slot=SLOTS, by_hand=st.booleans())
+    def end_session(self, slot: int, by_hand: bool) -> None:
+        backend = self.backends[slot]
+        if slot in self.dead:
+            return
+        if by_hand:
+            self.run(self.harness.end_session(backend.session))
+        else:
+            self.run(self.harness.expire(backend))
         self.dead.add(slot)
-        for election in self.hanging_on(self.backends[slot].session):
+        for election in self.hanging_on(backend.session):
             del self.led[election]
 
     @rule(election=ELECTIONS)
@@ -223,13 +220,16 @@ class BackendMachine(RuleBasedStateMachine):
             for election in self.hanging_on(left.session):
                 del self.led[election]
 
+    def lately(self) -> st.SearchStrategy[Term]:
+        return st.sampled_from(self.past[:-9:-1])
+
     def hanging_on(self, session: str) -> dict[str, Led]:
         return {e: led for e, led in self.led.items() if led.session == session}
 
     @precondition(lambda self: self.backends)
     @invariant()
     def every_session_reads_the_model(self) -> None:
-        for election in ("a", "a/b"):
+        for election in NAMES:
             for backend in (*self.backends, self.observer):
                 self.agree(self.run(backend.read(election)))
 
@@ -253,7 +253,7 @@ class BackendMachine(RuleBasedStateMachine):
     def agree(self, snapshot: Snapshot) -> None:
         term = snapshot.term
         assert (_led(term) if term else None) == self.led.get(snapshot.election)
-        if term is not None and term not in self.past:
+        if term is not None and term not in self.past[-1:]:
             self.past.append(term)
 
 

@@ -1,0 +1,317 @@
+"""One credential of a client: what it sends, what it may believe, when it gives up.
+
+The client rules of contract.md, by number: 1 `_judge` and `_trusted`, 2 `_overdue` and `_move`,
+3 `_enter`, 4 `campaign`.
+"""
+
+import asyncio
+import math
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from incumbent_server.candidacy import Entry, State, View
+from tests.simulation.history import Belief
+from tests.simulation.legs import Leg, resign
+from tests.simulation.loop import Process
+from tests.simulation.messages import (
+    ELSEWHERE,
+    LOST,
+    Enter,
+    Heartbeat,
+    Over,
+    Present,
+    Proclaim,
+)
+from tests.simulation.world import SimWorld
+
+if TYPE_CHECKING:
+    from tests.simulation.client import Site
+
+UNARY_TRIES = 4
+BACK_OFF = 0.05  # seconds before entering anew when a stream has ended
+
+
+@dataclass(slots=True)
+class Wishes:
+    """What this candidacy is after."""
+
+    election: str
+    ttl: float
+    keep: bool
+    beats: bool  # sends heartbeats
+    no_wait: bool
+    gateway: int  # where it enters first
+    hold: float  # seconds for which it leads
+    patience: float  # seconds for which it waits
+    proclaims: bool
+    ending: str  # how it stops leading: stream, unary (through another gateway), close
+    shorter: bool  # resumes with a shorter ttl
+
+
+class Candidate:
+    def __init__(
+        self, name: str, site: "Site", world: SimWorld, process: Process, wishes: Wishes
+    ) -> None:
+        self.name, self.site, self.world, self.process = name, site, world, process
+        self.wishes = wishes
+        self.client = process.name
+        self.gateway = wishes.gateway
+        self.ttl = wishes.ttl
+        self.attempt = 0
+        self.legs: list[Leg] = []
+        self.token: int | None = None
+        self.belief: Belief | None = None
+        self.trusted_until = -math.inf  # on this client's clock; inf: unguarded
+        self.trust_for = math.inf
+        self.over = ""
+        self._refusals = 0
+        self.content = False  # it led, or need not any more
+        self._act_at = math.inf
+        self._proclaim_at = math.inf
+        self._move_at = math.inf
+        self._began = world.now()
+        self._wake = asyncio.Event()
+        self._values = count(1)
+
+    # -- the life of a candidacy -------------------------------------------------------------
+
+    async def campaign(self) -> None:
+        self._enter()
+        while not self.over:
+            await self._pause()
+            self._judge()
+            if not self.over:
+                self._act()
+        self.stop_believing()
+        self.note("over", self.over)
+        if self.over == "resigns":
+            await self._farewell()
+        for leg in self.legs:
+            leg.close()
+
+    def hurry(self) -> None:
+        self.wishes.hold, self.wishes.patience = 0.2, math.inf
+        if self.token is not None:
+            self._act_at = min(self._act_at, self.world.now() + 0.2)
+        self._wake.set()
+
+    async def _pause(self) -> None:
+        """Sleep until something arrived or is due."""
+        leg = self.legs[-1]
+        dues = [leg.beat_at, self._act_at, self._proclaim_at, self._move_at, self._overdue(leg)]
+        if self.belief is not None:
+            dues.append(self.trusted_until)
+        if self.token is None:
+            dues.append(self._began + self.wishes.patience)
+        due = max(min(dues) - self.world.now(), 0.0)
+        timer = None
+        if due < math.inf:
+            timer = self.site.loop.call_later(due / 0.99 + 1e-6, self._wake.set)
+        await self._wake.wait()
+        self._wake.clear()
+        if timer is not None:
+            timer.cancel()
+
+    def _judge(self) -> None:
+        if self.belief is not None and self.world.now() >= self.trusted_until:
+            self._end("trust ran out")
+
+    def _act(self) -> None:
+        now, leg = self.world.now(), self.legs[-1]
+        if self.token is None and now >= self._began + self.wishes.patience:
+            self._end("resigns")
+        elif now >= self._act_at:
+            self._end("closes" if self.wishes.ending == "close" else "resigns")
+        elif now >= min(self._overdue(leg), self._move_at):
+            self._move("no answer" if now < self._move_at else "stream ended")
+        else:
+            if now >= leg.beat_at:
+                self._beat(leg)
+            if now >= self._proclaim_at:
+                self._proclaim_at = math.inf
+                leg.stream.up.send(Proclaim(b"%d" % next(self._values)))
+
+    def _end(self, why: str) -> None:
+        self.over = self.over or why
+        self._wake.set()
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def _enter(self) -> None:
+        now = self.world.now()
+        self.attempt += 1
+        if self.attempt > 1 and self.wishes.shorter:
+            self.ttl = max(1.0, self.ttl / 2)
+        if self.belief is not None:
+            self._trust_until(min(self.trusted_until, now + self.ttl))
+        gateway = self.site.gateways[self.gateway]
+        stream = self.site.network.connect(self.process, gateway.process)
+        leg = Leg(self, stream, self.attempt, now)
+        stream.down.end = leg
+        self.legs.append(leg)
+        entry = Entry(
+            holder=self.name,
+            attempt=self.attempt,
+            candidate=self.name,
+            value=b"new" if self.attempt == 1 else None,
+            ttl=self.ttl,
+            keep=self.wishes.keep,
+            no_wait=self.wishes.no_wait and self.token is None,
+            resume=self.token,
+        )
+        self.note("enters", f"at {gateway.name}, attempt {self.attempt}, resumes {self.token}")
+        self.site.network.at(self.site.loop.time(), gateway.process.call, gateway.accept, stream)
+        stream.up.send(Enter(self.wishes.election, entry))
+
+    def _beat(self, leg: Leg) -> None:
+        leg.sequence += 1
+        leg.sent[leg.sequence] = self.world.now()
+        leg.beat_at = math.inf  # until the answer says when
+        leg.stream.up.send(Heartbeat(leg.sequence))
+
+    def _move(self, why: str) -> None:
+        """Go on at the next gateway, while trust runs."""
+        self.note("moves", why)
+        self._move_at = math.inf
+        self.gateway = (self.gateway + 1) % len(self.site.gateways)
+        self._enter()
+
+    def _overdue(self, leg: Leg) -> float:
+        if leg.ended:
+            return math.inf
+        patience = self.ttl / 2 if self.belief is None else self.trust_for / 3
+        return leg.unanswered() + min(patience, self.ttl)
+
+    async def _farewell(self) -> None:
+        """Belief has ended; tell the gateway, on the stream or through another one."""
+        leg = None if self.wishes.ending == "unary" and self.token is not None else self.legs[-1]
+        gateways = self.site.gateways
+        others = [gateways[(self.gateway + n) % len(gateways)] for n in range(1, UNARY_TRIES + 1)]
+        over = await resign(self, leg, others)
+        if over is None or over.reason is not None:
+            self.note("unresigned", "no answer" if over is None else str(over.reason))
+        elif over.term is not None:
+            self.token = over.term.token
+            self.note("resigned")
+        else:
+            self.note("withdrawn")
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def read(self, leg: Leg, message: object) -> None:
+        self._wake.set()
+        if self.over:
+            return
+        newest = self.legs[-1]
+        if leg is not newest and newest.answered >= 0:
+            return
+        if leg is newest:  # a stream without heartbeats that stayed open would lead for nobody
+            for older in self.legs[:-1]:
+                older.close()
+        match message:
+            case Present(view, pace):
+                self._refusals = 0
+                leg.answered = max(leg.answered, view.sequence)
+                if self.wishes.beats and leg.beat_at == math.inf and leg is newest:
+                    leg.beat_at = self.world.now() + pace
+                self._take(leg, view)
+            case Over(reason, view):
+                leg.ended = True
+                if view is not None:
+                    self._take(leg, view)
+                if leg is newest and not self.over:
+                    self._status(reason)
+
+    def _status(self, reason: object) -> None:
+        if reason is None or reason in ELSEWHERE:
+            self.note("turned away", str(reason))
+            self._move_at = self.world.now() + self._back_off()
+        elif reason in LOST:
+            self._end(f"lost: {reason}")
+        else:
+            self.content = True
+            self._end(f"refused: {reason}")
+
+    def left(self, leg: Leg) -> None:
+        self._wake.set()
+        if leg is self.legs[-1]:
+            self._move_at = self.world.now() + self._back_off()
+
+    def _back_off(self) -> float:
+        self._refusals += 1
+        return min(0.5, BACK_OFF * self._refusals)
+
+    def _take(self, leg: Leg, view: View) -> None:
+        if view.state is State.LOST:
+            if leg is self.legs[-1]:
+                self._end(f"lost: {view.reason}")
+            return
+        if view.state is State.WAITING:
+            if leg.resumes is not None:
+                self._violate("told WAITING on a resume")
+            return
+        assert view.term is not None
+        self._lead(leg, view, view.term.token)
+        if view.state is State.JEOPARDY and leg is self.legs[-1] and not (self.over or leg.ended):
+            self._move("jeopardy")
+
+    def _lead(self, leg: Leg, view: View, token: int) -> None:
+        if leg.resumes not in (None, token):
+            self._violate(f"told to lead under #{token} on a resume of #{leg.resumes}")
+        if self.token not in (None, token):
+            self._end(f"lost: leads again, under #{token}")  # it never knew that it had led
+            return
+        if view.term is not None and view.term.holder != self.name:
+            self._violate(f"told to lead as {view.term.holder}")
+        if self.token is None:
+            self.token, now = token, self.world.now()
+            self._act_at = now + self.wishes.hold
+            self._proclaim_at = now + self.wishes.hold / 2 if self.wishes.proclaims else math.inf
+            self.note("leads")
+        self.content = True
+        if view.trust is None:
+            self._trusted(math.inf)
+            return
+        self.trust_for = max(view.trust, 0.05)
+        self._trusted(leg.sent[view.sequence] + view.trust)
+        if self.belief is None and leg.beat_at < math.inf:
+            leg.beat_at = self.world.now()  # won with no trust left
+
+    def _trusted(self, until: float) -> None:
+        now = self.world.now()
+        if self.belief is not None:
+            if now >= self.trusted_until or now >= until:
+                self._end("trust ran out")
+            else:
+                self._trust_until(until)
+                self._write()
+        elif until > now:
+            assert self.token is not None
+            self._write()
+            at, guarded = self.site.loop.time(), self.wishes.keep
+            belief = Belief(self.client, self.wishes.election, self.token, at, at, guarded)
+            self.belief = self.site.history.believe(belief)
+            self._trust_until(until)
+
+    def _trust_until(self, until: float) -> None:
+        self.trusted_until = until
+        if self.belief is not None:
+            self.belief.end = self.world.true(until) if until < math.inf else math.inf
+
+    def _write(self) -> None:
+        """Write to the fenced register, as a leader does; it may arrive long after."""
+        assert self.token is not None
+        self.site.register.write(self.wishes.election, self.token, self.name)
+
+    def stop_believing(self) -> None:
+        if self.belief is not None:
+            self.belief.end = min(self.belief.end, self.site.loop.time())
+            self.belief = None
+
+    def note(self, what: str, detail: str = "") -> None:
+        history, election = self.site.history, self.wishes.election
+        history.note(self.name, what, election, self.token or 0, detail)
+
+    def _violate(self, what: str) -> None:
+        self.note("VIOLATION", what)

@@ -1,0 +1,247 @@
+"""One gateway: the real Elector over the memory driver, and what the service would do around it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from incumbent_backends.api import Options, Term, Unavailable
+from incumbent_backends.memory import Memory
+from incumbent_server.campaign import Campaign
+from incumbent_server.elector import Elector
+from incumbent_server.reasons import Reason, Refused
+from incumbent_server.session import Standing
+from tests.simulation.history import History
+from tests.simulation.loop import Process, SimLoop
+from tests.simulation.messages import (
+    Enter,
+    Heartbeat,
+    Over,
+    Present,
+    Proclaim,
+    Resign,
+    UnaryResign,
+)
+from tests.simulation.network import Direction, Network, Stream
+from tests.simulation.store import SimStore, Weather
+from tests.simulation.world import SimWorld
+
+BACKGROUND = 3  # tasks of an elector that never end: keep, follow, judge
+OPENING = 2.0  # seconds after which a driver gives up to open its session
+CLOSING = 1.0  # seconds that a drained gateway gets to close before it is killed
+
+
+class Log:
+    """The elector's witness."""
+
+    def __init__(self, history: History, name: str) -> None:
+        self._history, self._name = history, name
+
+    def won(self, term: Term, **_: object) -> None:
+        self._history.note(self._name, "seats", term.election, term.token, term.candidate)
+
+    def gone(self, term: Term, reason: Reason | None, **_: object) -> None:
+        self._history.note(self._name, "unseats", term.election, term.token, str(reason))
+
+    def standing(self, standing: Standing) -> None:
+        self._history.note(self._name, standing.value)
+
+    def called(self, verb: str, outcome: str, seconds: float) -> None:
+        pass
+
+    def trouble(self, verb: str, *what: object) -> None:
+        self._history.note(self._name, "trouble", detail=f"{verb}: {what[-1]}")
+
+
+class Gateway:
+    """A host that runs gateway processes, one after the other."""
+
+    def __init__(
+        self,
+        loop: SimLoop,
+        name: str,
+        store: SimStore,
+        network: Network,
+        history: History,
+        world: Callable[[], SimWorld],
+        *,
+        backend_ttl: float,
+        moves_terms: bool,
+    ) -> None:
+        self.name = name
+        self._loop, self._store, self._network, self._history = loop, store, network, history
+        self._world, self._moves = world, moves_terms
+        self._ttl = timedelta(seconds=backend_ttl)
+        self.buried: list[Process] = []
+        self.elector: Elector | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start a process, the first one or instead of one that ended."""
+        self._history.note(self.name, "starts")
+        self._store.weather.setdefault(self.name, Weather())
+        self.elector = None
+        self.stopping = self._deaf = False
+        self._served: dict[Served, None] = {}
+        self.process = Process(self._loop, self.name)
+        self._stop = asyncio.Event()
+        self._patience = 0.0
+        self.seen: dict[str, int] = {}  # by its observer
+        self.work = self.process.start(self._serve())
+
+    def kill(self) -> None:
+        """End the process as kill -9 does: nothing of it runs any more."""
+        self._history.note(self.name, "killed")
+        self.process.kill()
+        self.buried.append(self.process)
+
+    @property
+    def up(self) -> bool:
+        return not self.process.killed and not self.work.done()
+
+    def stop(self, patience: float) -> None:
+        """Ask it to drain and to end, as SIGTERM does."""
+        self.stopping = True
+        self._history.note(self.name, "drains", detail=f"{patience:.1f} s")
+        self._patience = patience
+        self.process.call(self._stop.set)
+
+    async def _serve(self) -> None:
+        world = self._world()
+        options = Options("sim", self._ttl, world)
+        backend = Memory.on(self._store, options, moves_terms=self._moves)
+        elector = Elector(
+            backend,
+            backend_ttl=self._ttl,
+            capacity=100,
+            world=world,
+            witness=Log(self._history, self.name),
+        )
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(OPENING) as limit, backend, elector:
+                    limit.reschedule(None)
+                    self.elector = elector
+                    watching = asyncio.create_task(self._observe(elector))
+                    await self._stop.wait()
+                    watching.cancel()
+                    await elector.drain(self._patience)
+                    self._hang_up()
+                    limit.reschedule(self._loop.time() + CLOSING)
+            except Unavailable:
+                await world.sleep(0.5)
+            except TimeoutError:
+                if self._deaf:
+                    self._history.note(self.name, "did not close")
+        self._history.note(self.name, "stopped")
+
+    def leftovers(self) -> list[str]:
+        """Tell what the elector still holds: nothing, when nobody campaigns any more."""
+        elector = self.elector
+        if elector is None:
+            return ["never got to work"]
+        left = [f"ballot {name}: {ballot}" for name, ballot in elector._ballots.items()]
+        left += [f"working on {name}" for name in elector._working]
+        tasks = len(elector._tasks) - BACKGROUND
+        return left + ([f"{tasks} tasks"] if tasks else [])
+
+    async def _observe(self, elector: Elector) -> None:
+        """Read all elections as one Observe stream would; the checker holds it to its law."""
+        await elector.until_ready()
+        observer = elector.observe()
+        while True:
+            for election, term in (await observer.changes()).items():
+                token = term.token if term is not None else 0
+                self._history.note(f"{self.name} eye", "sees", election, token)
+                self.seen[election] = token
+
+    def accept(self, stream: Stream) -> None:
+        """Take a new stream; refused when nothing listens."""
+        if not self.up or self._deaf:
+            stream.down.reset()
+            return
+        served = stream.up.end = Served(self, self._loop, stream.down)
+        self._served[served] = None
+
+    def _hang_up(self) -> None:
+        """End every stream, as a server does before it closes what it serves."""
+        self._deaf = True
+        for served in list(self._served):
+            served.broken()
+        self._network.reset(self.process)
+
+    def forget(self, served: "Served") -> None:
+        self._served.pop(served, None)
+
+
+class Served:
+    """The gateway's end of one stream."""
+
+    def __init__(self, gateway: Gateway, loop: SimLoop, down: Direction) -> None:
+        self._gateway, self._loop, self._down = gateway, loop, down
+        self._campaign: Campaign | None = None
+        self._over = self._pending = False
+
+    def receive(self, message: object) -> None:
+        if self._over:
+            return
+        elector = self._gateway.elector
+        match message:
+            case Enter() | UnaryResign() if elector is None:
+                self._finish(Over(Reason.BACKEND_UNAVAILABLE))
+            case Enter(election, entry) if elector is not None:
+                self._campaign = elector.campaign(election, entry, self._changed)
+                self._changed()
+            case UnaryResign(election, holder) if elector is not None:
+                self._gateway.process.start(self._resign(elector, election, holder))
+            case Heartbeat(sequence) if self._campaign is not None:
+                self._campaign.heartbeat(sequence)
+                self._changed()
+            case Proclaim(value) if self._campaign is not None:
+                self._proclaim(self._campaign, value)
+            case Resign() if self._campaign is not None:
+                self._campaign.resign()
+
+    def broken(self) -> None:
+        self._gateway.forget(self)
+        if not self._over:
+            self._over = True
+            if self._campaign is not None:
+                self._campaign.broken()
+
+    def _proclaim(self, campaign: Campaign, value: bytes) -> None:
+        try:
+            campaign.proclaim(value)
+        except Refused as refused:
+            self._finish(Over(refused.reason))
+            campaign.broken()
+
+    async def _resign(self, elector: Elector, election: str, holder: str) -> None:
+        try:
+            term = await elector.resign(election, holder)
+        except Refused as refused:
+            self._finish(Over(refused.reason))
+        else:
+            self._finish(Over(None, term=term))
+
+    def _changed(self) -> None:
+        if not self._pending:
+            self._pending = True
+            self._loop.call_soon(self._send)
+
+    def _send(self) -> None:
+        self._pending = False
+        campaign = self._campaign
+        if self._over or campaign is None:
+            return
+        if campaign.ending is not None:
+            end = campaign.ending
+            self._finish(Over(end.reason, end.view, end.term))
+            return
+        view = campaign.view()
+        if view is not None:
+            self._down.send(Present(view, campaign.next_heartbeat_in()))
+
+    def _finish(self, over: Over) -> None:
+        self._gateway.forget(self)
+        self._over = True
+        self._down.send(over)

@@ -1,0 +1,91 @@
+"""The client's ends of streams: of a Campaign, and of a resign of which only the answer matters."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tests.simulation.gateway import Gateway
+from tests.simulation.loop import SimLoop
+from tests.simulation.messages import ELSEWHERE, Over, Resign, UnaryResign
+from tests.simulation.network import Stream
+
+if TYPE_CHECKING:
+    from tests.simulation.candidate import Candidate
+
+
+class Leg:
+    """The client's end of one Campaign stream."""
+
+    def __init__(self, candidate: "Candidate", stream: Stream, attempt: int, now: float) -> None:
+        self.candidate, self.stream, self.attempt = candidate, stream, attempt
+        self.resumes = candidate.token
+        self.sent = {0: now}  # sequence → instant before it was handed to the network
+        self.sequence = 0
+        self.answered = -1
+        self.beat_at = math.inf
+        self.ended = False
+
+    def receive(self, message: object) -> None:
+        if not self.ended:
+            self.candidate.read(self, message)
+
+    def broken(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self.candidate.left(self)
+
+    def unanswered(self) -> float:
+        """Since when an answer is due; never, if all are there."""
+        return self.sent.get(self.answered + 1, math.inf)
+
+    def close(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self.stream.up.reset()
+
+
+async def resign(
+    candidate: "Candidate", leg: Leg | None, gateways: Sequence[Gateway]
+) -> Over | None:
+    """Resign on `leg`, or through one gateway after the other until one answers."""
+    loop, wait = candidate.site.loop, 2 * candidate.ttl
+    answer: Over | None = None
+    if leg is not None:
+        farewell = Farewell(loop)
+        leg.stream.down.end = farewell
+        leg.stream.up.send(Resign())
+        answer = await farewell.wait(wait)
+    for gateway in gateways:
+        if answer is not None and answer.reason not in ELSEWHERE:
+            break
+        stream = candidate.site.network.connect(candidate.process, gateway.process)
+        farewell = Farewell(loop)
+        stream.down.end = farewell
+        candidate.site.network.at(loop.time(), gateway.process.call, gateway.accept, stream)
+        stream.up.send(UnaryResign(candidate.wishes.election, candidate.name))
+        answer = await farewell.wait(wait) or answer
+    return answer
+
+
+class Farewell:
+    """Waits for the answer to a resign, and for nothing else."""
+
+    def __init__(self, loop: SimLoop) -> None:
+        self._loop = loop
+        self._done = asyncio.Event()
+        self.over: Over | None = None
+
+    def receive(self, message: object) -> None:
+        if isinstance(message, Over):
+            self.over = message
+            self._done.set()
+
+    def broken(self) -> None:
+        self._done.set()
+
+    async def wait(self, seconds: float) -> Over | None:
+        timer = self._loop.call_later(seconds, self._done.set)
+        await self._done.wait()
+        timer.cancel()
+        return self.over

@@ -1,0 +1,43 @@
+"""One process's view of the world: its own clock, within 1 % of true, and its own dice."""
+
+import asyncio
+import random
+
+from tests.simulation.loop import SimLoop
+
+DRIFT = 0.01  # the contract's bound on clock rates
+GRAIN = 1e-6  # no sleep is shorter, as on a real machine: time always moves
+
+
+def dice(seed: int, name: str) -> random.Random:
+    """Make a source of chance of its own for `name`, so that one's draws never shift another's."""
+    return random.Random(f"{seed}/{name}")
+
+
+class SimWorld:
+    """What `incumbent_server.clock.World` and the drivers' Clock ask for."""
+
+    def __init__(self, loop: SimLoop, rng: random.Random) -> None:
+        self._loop = loop
+        self.rng = rng
+        self._rate = 1 + rng.choice((-DRIFT, 0.0, DRIFT, rng.uniform(-DRIFT, DRIFT)))
+        self._origin = rng.uniform(0, 10_000)
+
+    def now(self) -> float:
+        return self._origin + self._rate * self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(GRAIN, seconds / self._rate))
+
+    def true(self, instant: float) -> float:
+        """Tell at which virtual time this clock shows `instant`."""
+        return (instant - self._origin) / self._rate
+
+    def uniform(self, low: float, high: float) -> float:
+        return self.rng.uniform(low, high)
+
+    def credential(self) -> str:
+        return f"{self.rng.getrandbits(128):032x}"
+
+    def label(self) -> str:
+        return f"candidate-{self.rng.getrandbits(32):08x}"

@@ -4,27 +4,25 @@
                               ▲          │ effects                          │
                               └──────────┴──────── answers, news ◄──────────┘
 
-Three tasks run beside the ballots' workers:
-
-- keep:   renews the session every third of the backend ttl; what did not survive is lost.
-- follow: reads the watch; news go to ballots, to observers and into `leaders`.
-- judge:  ends silent candidacies, and everything when the session cannot be trusted any longer.
-
-The session's standing, not any call's outcome, decides what a client may believe (session.py).
-Silence is judged only after everything received before has been read: when this process was held
-up, `judge` lets a quiet read round pass first.
+Three tasks run beside the ballots' workers: the Keeper renews the session, the Follower reads the
+watch, and `_judge` ends silent candidacies, and everything when the session is lost.
 """
 
 import asyncio
-import math
-from collections.abc import Callable, Coroutine
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
-from incumbent_backends.api import Backend, BackendError, Rejected, Snapshot, Term, Unavailable
+from incumbent_backends.api import (
+    Backend,
+    BackendError,
+    Claim,
+    Rejected,
+    Snapshot,
+    Term,
+    Unavailable,
+)
 from incumbent_server.ballot import Ballot
 from incumbent_server.campaign import Campaign, Resignation
 from incumbent_server.candidacy import (
@@ -43,16 +41,17 @@ from incumbent_server.candidacy import (
     Won,
 )
 from incumbent_server.clock import World
+from incumbent_server.follower import Follower
+from incumbent_server.keeper import Keeper
 from incumbent_server.observers import Observer, Observers
 from incumbent_server.picture import Picture
 from incumbent_server.reasons import Reason, refused
 from incumbent_server.retry import Retry
-from incumbent_server.session import Session, Standing
+from incumbent_server.session import Standing
 from incumbent_server.silence import PULSE, Silence
 from incumbent_server.store import Store, Witness
 
 TRIES = 5  # of a unary Resign against a client that goes on moving
-UNBORN = Session("", -math.inf, 1.0)  # before the first renewal nothing is promised
 
 
 class Elector:
@@ -78,23 +77,20 @@ class Elector:
         self._witness = witness
         self._store = Store(backend, self._ttl / 3, world, witness)
         self._retry = Retry(world)
-        self._session = UNBORN
-        self._standing = Standing.LOST
-        self._synced = False
+        self._keeper = Keeper(backend, self._store, self._ttl, world, witness, self)
+        self._follower = Follower(backend, world, witness, self._learn)
         self._draining = False
         self._ballots: dict[str, Ballot] = {}
         self._working: set[str] = set()
         self._silence = Silence(world.now())
-        self._leaders: dict[str, Term] = {}
         self._observers = Observers()
         self._changed = asyncio.Event()
-        self._hope = asyncio.Event()  # unset while the session is lost: nothing is asked
         self._group = asyncio.TaskGroup()
         self._tasks: dict[asyncio.Task[None], None] = {}  # in the order in which they began
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
-        for loop in (self._keep, self._follow, self._judge):
+        for loop in (self._keeper.run, self._follower.run, self._judge):
             self._spawn(loop())
         return self
 
@@ -121,7 +117,11 @@ class Elector:
     @property
     def ready(self) -> bool:
         """Whether the session stands and the whole state was read once."""
-        return self._synced and self._standing is not Standing.LOST and not self._draining
+        return (
+            self._follower.synced
+            and self._keeper.standing is not Standing.LOST
+            and not self._draining
+        )
 
     async def changed(self) -> None:
         """Wait until `ready` may have changed. For one caller at a time."""
@@ -134,12 +134,12 @@ class Elector:
 
     def good_for(self) -> float:
         """Seconds for which the store has confirmed that it keeps the session."""
-        return self._session.good_until - self._world.now()
+        return self._keeper.session.good_until - self._world.now()
 
     def census(self) -> Census:
         """Count the candidates of all elections, by state."""
         led = sum(ballot.seat is not None for ballot in self._ballots.values())
-        sound = self._standing is Standing.SOUND
+        sound = self._keeper.standing is Standing.SOUND
         return {
             "waiting": sum(len(ballot.queue) for ballot in self._ballots.values()),
             "leading": led if sound else 0,
@@ -148,9 +148,9 @@ class Elector:
 
     def campaign(self, election: str, entry: Entry, changed: Callable[[], None]) -> Campaign:
         """Enter an election; whatever comes of it is told by the Campaign."""
-        self._check_session()
+        self._keeper.check()
         campaign = Campaign(self, changed)
-        if self._standing is Standing.LOST and not self._draining:
+        if self._keeper.standing is Standing.LOST and not self._draining:
             campaign.finish(End(campaign, Reason.BACKEND_UNAVAILABLE, None))
             return campaign
         ballot = self._ballot(election)
@@ -160,8 +160,8 @@ class Elector:
 
     async def resign(self, election: str, holder: str) -> Term | None:
         """End the term or the wait of `holder`; the term that ended, None for a waiting one."""
-        self._check_session()
-        if self._standing is Standing.LOST:
+        self._keeper.check()
+        if self._keeper.standing is Standing.LOST:
             raise refused(Reason.BACKEND_UNAVAILABLE, election)
         for _ in range(TRIES):
             end = await self._resign_once(election, holder)
@@ -186,7 +186,7 @@ class Elector:
         term = (await self.read(election)).term
         if term is None or term.holder != holder:
             raise refused(Reason.NOT_LEADER, election)
-        if term.session != self._session.name and not self._backend.limits.moves_terms:
+        if term.session != self._keeper.session.name and not self._backend.limits.moves_terms:
             raise refused(Reason.HELD_BY_OTHER_GATEWAY, election)
         entry = Entry(
             holder=holder,
@@ -198,7 +198,7 @@ class Elector:
             resume=term.token,
         )
         ballot = self._ballot(election)
-        if term.token <= ballot.buried and term.session != self._session.name:
+        if term.token <= ballot.buried and term.session != self._keeper.session.name:
             raise refused(
                 Reason.HELD_BY_OTHER_GATEWAY, election
             )  # it had left as it was ended here
@@ -220,18 +220,18 @@ class Elector:
         waiting = {
             name: len(ballot.queue) for name, ballot in self._ballots.items() if ballot.queue
         }
-        names = {name for name in (*self._leaders, *waiting) if name.startswith(prefix)}
-        return {name: (self._leaders.get(name), waiting.get(name, 0)) for name in names}
+        names = {name for name in (*self._follower.leaders, *waiting) if name.startswith(prefix)}
+        return {name: (self._follower.leaders.get(name), waiting.get(name, 0)) for name in names}
 
     def observe(self, *, election: str | None = None, prefix: str = "") -> Observer:
         """Open a reader that holds the whole present state; give it back to `unobserve`."""
-        if self._draining or not self._synced:
+        if self._draining or not self._follower.synced:
             reason = Reason.GATEWAY_DRAINING if self._draining else Reason.BACKEND_UNAVAILABLE
             raise refused(reason, election or prefix)
         if election is not None:
-            observer = Observer(election, {election: self._leaders.get(election)})
+            observer = Observer(election, {election: self._follower.leaders.get(election)})
         else:
-            led = {n: term for n, term in self._leaders.items() if n.startswith(prefix)}
+            led = {n: term for n, term in self._follower.leaders.items() if n.startswith(prefix)}
             observer = Observer(prefix, led)
         self._observers.add(observer)
         return observer
@@ -245,7 +245,7 @@ class Elector:
         self._changed.set()
         self._observers.finish()
         for ballot in list(self._ballots.values()):
-            ballot.drain(self._session, self._world.now())
+            ballot.drain(self._keeper.session, self._world.now())
             self._settle(ballot)
         deadline = self._world.now() + patience
         while self._busy() and self._world.now() < deadline:
@@ -254,15 +254,15 @@ class Elector:
     # -- what a Campaign does ----------------------------------------------------------------
 
     def view(self, ballot: Ballot, candidacy: Candidacy) -> View | None:
-        return ballot.view(candidacy, self._session, self._world.now())
+        return ballot.view(candidacy, self._keeper.session, self._world.now())
 
     def pace(self, ttl: float) -> float:
         return min(ttl, self._ttl) / 3 * self._world.uniform(0.8, 1.0)
 
     def heartbeat(self, ballot: Ballot, candidacy: Candidacy, sequence: int) -> None:
         now = self._world.now()
-        if now >= self._session.lost_at:
-            self._check_session()
+        if now >= self._keeper.session.lost_at:
+            self._keeper.check()
         ballot.heartbeat(candidacy, sequence, now)
         if ballot.seat is None:
             self._settle(ballot)
@@ -293,7 +293,7 @@ class Elector:
                 self._backend.limits.moves_terms,
                 lambda: self._world.uniform(0.01, 0.05),
                 self._capacity,
-                Picture(self._leaders.get(election)),
+                Picture(self._follower.leaders.get(election)),
                 self._draining,
             )
             self._ballots[election] = ballot
@@ -302,7 +302,7 @@ class Elector:
     def _settle(self, ballot: Ballot) -> None:
         """After each event: tell what changed, begin what is due, forget what is over."""
         if ballot.election not in self._working:
-            if ballot.next_op(self._world.now(), self._session) is not None:
+            if ballot.next_op(self._world.now(), self._keeper.session) is not None:
                 self._working.add(ballot.election)
                 self._spawn(self._work(ballot))
             elif ballot.idle and self._ballots.get(ballot.election) is ballot:
@@ -336,8 +336,8 @@ class Elector:
         self._settle(ballot)
 
     async def _step(self, ballot: Ballot) -> bool:
-        await self._hope.wait()
-        op = ballot.op or ballot.next_op(self._world.now(), self._session)
+        await self._keeper.hope.wait()
+        op = ballot.op or ballot.next_op(self._world.now(), self._keeper.session)
         if op is None:
             return False
         try:
@@ -351,7 +351,7 @@ class Elector:
                 raise Unavailable(str(error)) from error
             ballot.rejected()
         finally:
-            if self._standing is Standing.LOST:
+            if self._keeper.standing is Standing.LOST:
                 ballot.session_lost()
             self._settle(ballot)
         return True
@@ -360,7 +360,7 @@ class Elector:
         match op:
             case Acquire():
                 answer = await self._store.acquire(ballot.election, op)
-                self._check_session()
+                self._keeper.check()
                 ballot.acquired(answer.term, self._backend.session, self._world.now())
             case Release(term):
                 await self._store.release(term)
@@ -369,43 +369,21 @@ class Elector:
                 answer = await self._store.read(ballot.election)
                 ballot.answered(answer.term, self._backend.session, self._world.now())
 
-    # -- the session -------------------------------------------------------------------------
+    # -- what the session and the watch tell -------------------------------------------------
 
-    async def _keep(self) -> None:
-        while True:
-            began = self._world.now()
-            await self._retry.anything(self._renew)
-            await self._world.sleep(max(0.0, began + self._ttl / 3 - self._world.now()))
+    def claims(self) -> Iterator[Claim]:
+        """List what the session must keep."""
+        for ballot in self._ballots.values():
+            yield from ballot.claims()
 
-    async def _renew(self) -> None:
-        keep = [claim for ballot in self._ballots.values() for claim in ballot.claims()]
-        asked = frozenset(claim.token for claim in keep if claim.token is not None)
-        try:
-            renewal = await self._store.renew(keep)
-        except Rejected:
-            self._session = replace(self._session, refused=True)
-            self._check_session()
-            raise
-        name = self._backend.session
-        survivors = frozenset(c.token for c in renewal.survivors if c.token is not None)
-        self._session = Session(name, renewal.good_until, self._ttl)
+    def renewed(self, asked: frozenset[int], survivors: frozenset[int], session: str) -> None:
+        """Take in a renewal."""
         for ballot in [each for each in self._ballots.values() if each.seat is not None]:
-            ballot.renewed(asked, survivors, name)
+            ballot.renewed(asked, survivors, session)
             self._settle(ballot)
-        self._check_session()
 
-    def _check_session(self) -> None:
-        """Act on the session's standing as soon as it changed."""
-        now = self._world.now()
-        standing, before = self._session.standing(now), self._standing
-        if standing is before:
-            return
-        self._standing = standing
-        self._witness.standing(standing)
-        if standing is Standing.LOST:
-            self._hope.clear()
-        else:
-            self._hope.set()
+    def stood(self, standing: Standing) -> None:
+        """Act on the session's new standing."""
         for ballot in list(self._ballots.values()):
             if standing is Standing.LOST:
                 ballot.session_lost()
@@ -414,55 +392,27 @@ class Elector:
             self._settle(ballot)
         self._changed.set()
 
-    # -- the watch ---------------------------------------------------------------------------
-
-    async def _follow(self) -> None:
-        while True:
-            await self._retry.anything(self._watch)
-
-    async def _watch(self) -> None:
-        """Follow one watch to its end; raises if it ended before the whole state was told."""
-        unlisted, listing = dict.fromkeys(self._leaders), True
-        try:
-            async with aclosing(self._backend.watch()) as news:
-                async for item in news:
-                    if isinstance(item, Snapshot):
-                        unlisted.pop(item.election, None)
-                        self._learn(item.election, item.term)
-                        continue
-                    listing, self._synced = False, True
-                    for election in unlisted:
-                        self._learn(election, None)
-                    self._changed.set()
-        except BackendError as error:
-            self._witness.trouble("watch", error, self._world.now())
-            if listing:
-                raise
-
     def _learn(self, election: str, term: Term | None) -> None:
-        if term is not None:
-            self._leaders[election] = term
-        else:
-            self._leaders.pop(election, None)
         mine = term is not None and term.session == self._backend.session
         ballot = self._ballot(election) if mine else self._ballots.get(election)
         if ballot is not None:
             ballot.news(term, self._backend.session, self._world.now())
             self._settle(ballot)
         self._observers.publish(election, term)
+        self._changed.set()
 
     # -- silence -----------------------------------------------------------------------------
 
     async def _judge(self) -> None:
         while True:
-            self._check_session()
+            self._keeper.check()
             now = self._world.now()
             for election in self._silence.due(now):
                 if (ballot := self._ballots.get(election)) is not None:
                     if ballot.wake <= now:
                         ballot.tick(now)
                     self._settle(ballot)
-            session = self._session
+            session = self._keeper.session
             planned = self._silence.plan(now, session.jeopardy_at, session.lost_at)
             await self._world.sleep(planned - now)
 

@@ -193,6 +193,15 @@ async def test_a_dead_session_wins_nothing_until_another_is_opened(
         assert (await bid(backend)).term is not None
 
 
+async def test_a_counter_lowered_by_hand_while_in_use(path: Path, backend: Sqlite) -> None:
+    """An election's own record still says what its last token was."""
+    await lead(backend, "another")
+    term = await lead(backend)
+    sql(path, "UPDATE incumbent_namespace SET last_token = 0")
+    await backend.release(term)
+    assert (await lead(backend)).token > term.token
+
+
 async def test_a_move_never_shortens(path: Path) -> None:
     """A minute's promise moves to a session of one second: for a minute it is kept that long."""
     clock = FakeClock()

@@ -36,14 +36,15 @@ BY_HAND = {
 }
 
 
+@pytest.mark.parametrize("pause", [0, 0.3], ids=["before a whole look", "after one"])
 @pytest.mark.parametrize("statement", BY_HAND.values(), ids=BY_HAND.keys())
 async def test_a_hand_in_the_tables_is_told_within_a_second(
-    path: Path, backend: Sqlite, statement: str
+    path: Path, backend: Sqlite, statement: str, pause: float
 ) -> None:
     async with build(path) as other, watching(other) as watch:
         term = await lead(backend)
         await watch.until("e", term.token)
-        await asyncio.sleep(0.3)  # not in the shadow of the look that the bid brought about
+        await asyncio.sleep(pause)  # the bid brings about a whole look of its own
         sql(path, statement)
         await watch.until("e", None, seconds=1)
         assert (await backend.renew([Claim("e", term.token)])).survivors == frozenset()

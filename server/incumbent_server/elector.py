@@ -78,13 +78,13 @@ class Elector:
         self._store = Store(backend, self._ttl / 3, world, witness)
         self._retry = Retry(world)
         self._keeper = Keeper(backend, self._store, self._ttl, world, witness, self)
-        self._follower = Follower(backend, world, witness, self._learn)
+        self._changed = asyncio.Event()
+        self._follower = Follower(backend, world, witness, self._learn, self._changed.set)
         self._draining = False
         self._ballots: dict[str, Ballot] = {}
         self._working: set[str] = set()
         self._silence = Silence(world.now())
         self._observers = Observers()
-        self._changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
         self._tasks: dict[asyncio.Task[None], None] = {}  # in the order in which they began
 
@@ -117,11 +117,11 @@ class Elector:
     @property
     def ready(self) -> bool:
         """Whether the session stands and the whole state was read once."""
-        return (
-            self._follower.synced
-            and self._keeper.standing is not Standing.LOST
-            and not self._draining
-        )
+        return self._follower.synced and not self._lost and not self._draining
+
+    @property
+    def _lost(self) -> bool:
+        return self._keeper.standing is Standing.LOST
 
     async def changed(self) -> None:
         """Wait until `ready` may have changed. For one caller at a time."""
@@ -150,7 +150,7 @@ class Elector:
         """Enter an election; whatever comes of it is told by the Campaign."""
         self._keeper.check()
         campaign = Campaign(self, changed)
-        if self._keeper.standing is Standing.LOST and not self._draining:
+        if self._lost and not self._draining:
             campaign.finish(End(campaign, Reason.BACKEND_UNAVAILABLE, None))
             return campaign
         ballot = self._ballot(election)
@@ -161,7 +161,7 @@ class Elector:
     async def resign(self, election: str, holder: str) -> Term | None:
         """End the term or the wait of `holder`; the term that ended, None for a waiting one."""
         self._keeper.check()
-        if self._keeper.standing is Standing.LOST:
+        if self._lost:
             raise refused(Reason.BACKEND_UNAVAILABLE, election)
         for _ in range(TRIES):
             end = await self._resign_once(election, holder)
@@ -351,7 +351,7 @@ class Elector:
                 raise Unavailable(str(error)) from error
             ballot.rejected()
         finally:
-            if self._keeper.standing is Standing.LOST:
+            if self._lost:
                 ballot.session_lost()
             self._settle(ballot)
         return True
@@ -399,7 +399,6 @@ class Elector:
             ballot.news(term, self._backend.session, self._world.now())
             self._settle(ballot)
         self._observers.publish(election, term)
-        self._changed.set()
 
     # -- silence -----------------------------------------------------------------------------
 

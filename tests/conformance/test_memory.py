@@ -122,7 +122,7 @@ class SessionLockMachine(BackendMachine):
         return SessionLockHarness()
 
 
-MACHINE = settings(max_examples=100, stateful_step_count=40, deadline=None)
+MACHINE = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestMemoryMachine = MemoryMachine.TestCase
 TestMemoryMachine.settings = MACHINE
 TestMemoryMachineThatMovesNothing = SessionLockMachine.TestCase

@@ -55,6 +55,7 @@ class BackendMachine(RuleBasedStateMachine):
         self.led: dict[str, Led] = {}
         self.highest = 0
         self.past: list[Term] = []  # the states of terms, as they came
+        self.latest: dict[str, Term] = {}
         self.watch: Watching | None = None
         self.watched: dict[str, Term] = {}
 
@@ -253,7 +254,8 @@ class BackendMachine(RuleBasedStateMachine):
     def agree(self, snapshot: Snapshot) -> None:
         term = snapshot.term
         assert (_led(term) if term else None) == self.led.get(snapshot.election)
-        if term is not None and term not in self.past[-1:]:
+        if term is not None and term != self.latest.get(term.election):
+            self.latest[term.election] = term
             self.past.append(term)
 
 

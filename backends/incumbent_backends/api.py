@@ -1,14 +1,8 @@
 """The seam between Incumbent and a store: five verbs on one session, and the laws they keep.
 
 A driver owns atomicity, tokens and its session. The core above owns queues, retries, deadlines,
-trust and fan-out. Losing is data (a Snapshot), never an exception:
-
-    BackendError
-    ├── Unavailable   the outcome is unknown; the core retries (cut off, slow, standby, no space)
-    └── Rejected      permanent: wrong password, wrong layout, a cap reached; its text says what to do
-
-Durations are timedeltas. Instants are seconds of the injected Clock (CLOCK_BOOTTIME) and never
-leave the process. A cancelled verb has an unknown outcome, exactly like Unavailable.
+trust and fan-out. Losing is data (a Snapshot), never an exception. Instants are seconds of the
+injected Clock and never leave the process. A cancelled verb has an unknown outcome: Unavailable.
 """
 
 from collections.abc import AsyncGenerator, Collection
@@ -19,15 +13,15 @@ from typing import Protocol, Self
 
 
 class BackendError(Exception):
-    """Base of what a verb raises. The text is for operators; it never holds a secret."""
+    """Base of what a verb raises. The text says to operators what to do and holds no secret."""
 
 
 class Unavailable(BackendError):
-    """The store did not answer or cannot write now. Whether the verb took effect is unknown."""
+    """Outcome unknown (cut off, slow, standby, read-only, no space): the core retries."""
 
 
 class Rejected(BackendError):
-    """The store refuses this until somebody changes something there."""
+    """Permanent (wrong password, wrong layout, a cap reached) until somebody changes it there."""
 
 
 class Clock(Protocol):
@@ -44,7 +38,7 @@ class Options:
 
 class Expiry(Enum):
     LEASE = "lease"  # the store keeps a silent session for its ttl
-    SESSION = "session"  # the store may end a session as soon as its connection breaks
+    SESSION = "session"  # it may end a session as soon as its connection breaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +89,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    survivors: frozenset[Claim]  # every term that still hangs on the session, with its token
+    survivors: frozenset[Claim]  # every term that still hangs on the session
     good_until: float  # when the call that renewed began + the ttl that the store granted
 
 
@@ -107,10 +101,10 @@ class Synced:
 class Backend(Protocol):
     """A store, opened as one session: `async with Driver(url, options) as backend`.
 
-    Constructing is cheap and offline (Rejected: a URL that it cannot read). Entering writes or
-    checks the namespace's marker, mechanism and layout version, written once by compare-and-swap
-    (Rejected, naming both: another one is there). Leaving ends the session only if no live term
-    hangs on it or terms cannot move. A dead session is never revived: a new name replaces it.
+    Constructing is offline (Rejected: an unreadable URL). Entering writes by compare-and-swap, or
+    checks, the namespace's marker: mechanism and layout version (Rejected, naming both). Leaving
+    ends the session only if no live term hangs on it or terms cannot move. A dead session is never
+    revived. Entering, leaving and watching have no deadline from the core: bound calls in them.
     """
 
     @property
@@ -123,9 +117,9 @@ class Backend(Protocol):
     async def renew(self, keep: Collection[Claim]) -> Renewal:
         """Renew the session, and end what hung on it when the call began and `keep` leaves out.
 
-        A term acquired after the call began is never ended by it, however late its parts land.
-        A term left out is gone within two backend ttls on every store. Nothing expired is
-        revived, nothing is inserted: when the session died, a new one is opened, without terms.
+        What is left out is gone within two backend ttls. A term acquired after the call began is
+        never ended by it, however late its parts land. Nothing expired is revived, nothing is
+        inserted: when the session died, a new one is opened, without terms.
         """
 
     async def acquire(
@@ -134,16 +128,15 @@ class Backend(Protocol):
     ) -> Snapshot:  # fmt: skip
         """Try once to lead, never wait; return the election after the attempt.
 
-        Won if and only if the term's holder and session are the caller's. Without `resume` only
-        a vacancy is won; one atomic step decides and mints the token, drawn after the row or lock
-        is held. A live term of the same holder comes back unchanged: on this session a win (it
-        heals an unknown outcome), on another one none. With `resume`: only while that very token
-        lives under this holder, on this session with the same attempt (a new value) or on any
-        with a greater attempt (it moves here, keeps token, candidate and begin_time), by one
-        compare-and-swap on what this call read; else nothing changes. `value` None keeps it.
-
-        A move never shortens: it needs a renewal of this session that began after this call did,
-        for no less than the term's backend_ttl. If not, or if this session is dead: Unavailable.
+        Won if and only if the term's holder and session are the caller's. Without `resume` only a
+        vacancy is won; one atomic step decides and mints the token, drawn after the row or lock is
+        held. A live term of the same holder comes back unchanged: on this session a win (it heals
+        an unknown outcome), on another none. With `resume`: only while that very token lives under
+        this holder, on this session with the same attempt (a new value) or on any with a greater
+        one (it moves here, keeps token, candidate and begin_time), by compare-and-swap on what
+        this call read; else nothing changes. `value` None keeps it. A move never shortens: it
+        needs a renewal of this session begun after this call, for no less than the term's
+        backend_ttl. If not, or if this session is dead: Unavailable.
         """
 
     async def release(self, term: Term) -> None:
@@ -153,9 +146,8 @@ class Backend(Protocol):
         """Read the election from the store, now. A term whose session is dead is a vacancy."""
 
     def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
-        """Tell every led election, then Synced, then changes, for the whole namespace.
+        """Tell every led election of the namespace, then Synced, then changes.
 
-        The latest state, never a history; vacancy, a dead session's terms and new names are
-        changes. What is read is compared with what was last told, never with a high-water mark.
-        It ends only by an exception (Unavailable); the core opens another, which lists anew.
+        The latest state, never a history, compared with what was last told; vacancy, a dead
+        session's terms and new names are changes. It ends only by an exception (Unavailable).
         """

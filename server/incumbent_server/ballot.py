@@ -476,7 +476,7 @@ class Ballot:
 
     def _deadline(self, candidacy: Candidacy) -> float:
         silent = candidacy.timed or candidacy.stream is None
-        return candidacy.heard + candidacy.entry.ttl if silent else math.inf
+        return candidacy.patience_ends() if silent else math.inf
 
     def _wake_at(self, instant: float) -> None:
         self.wake = min(self.wake, instant)

@@ -1,5 +1,6 @@
 """The values that a ballot works with: who contends, what is asked of the store, what comes out."""
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -7,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from incumbent_backends.api import Term
 from incumbent_server.reasons import Reason
+from incumbent_server.session import margin
 
 Stream = Hashable  # names one Campaign stream, or somebody else who waits for a term to end
 Farewell = Stream  # whom to tell that a release is done
@@ -58,6 +60,7 @@ class Candidacy:
     entry: Entry
     stream: Stream | None  # None: nobody is connected
     heard: float  # the last message of any kind was read then; silence counts from here
+    entered: float = 0.0  # the newest enter was read then
     counted: float = 0.0  # message `sequence` was read then; trust counts from here
     sequence: int = 0
     timed: bool = False  # silence past the ttl ends it
@@ -66,7 +69,8 @@ class Candidacy:
     leaving: list[Farewell] = field(default_factory=list)  # it asked to leave
 
     def __post_init__(self) -> None:
-        self.counted, self.timed = self.heard, self.entry.keep
+        self.entered = self.counted = self.heard
+        self.timed = self.entry.keep
 
     @property
     def holder(self) -> str:
@@ -75,8 +79,18 @@ class Candidacy:
     def take(self, entry: Entry, stream: Stream, now: float) -> None:
         """Pass to a newer stream, whose `enter` is message 0."""
         self.entry, self.stream, self.timed = entry, stream, entry.keep
-        self.heard = self.counted = now
+        self.heard = self.entered = self.counted = now
         self.sequence = 0
+
+    def patience_ends(self) -> float:
+        """Tell until when its silence is borne.
+
+        A client whose further `enter` goes unanswered may trust older answers for one ttl from
+        sending it, without a margin; so the margin for clocks that drift is given here.
+        """
+        ttl = self.entry.ttl
+        again = self.entered + ttl + margin(ttl) if self.entry.attempt > 1 else -math.inf
+        return max(self.heard + ttl, again)
 
     def present(self, now: float, patience: float) -> bool:
         """Whether its client is there to be told that it leads."""

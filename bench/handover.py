@@ -1,0 +1,102 @@
+"""How long an election is without a leader: after a resign, and after the leader was killed.
+
+Resign → LEADING counts from the moment at which the leader hands its `resign` to gRPC until the
+waiting one has read LEADING; kill → LEADING from the kill -9. Both ends are read in this process.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from bench.client import Candidate, Stub, connected
+from bench.figures import Figure, Report
+from bench.processes import gateway
+from bench.progress import Progress
+from bench.stats import parts, percentile
+from incumbent.v1 import election_service_pb2 as pb
+
+ROUNDS = 15
+POLITE = 0.1  # seconds: a gateway that ended a term holds back for 50 ms at most
+
+
+async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
+    """Hand over on one gateway, between two on one file, and after a kill."""
+    turns, kills = (45, 5) if quick else (210, 20)
+    progress.begin("handover", 2 * turns + kills)
+    async with (
+        gateway(folder, "one") as one,
+        gateway(folder, "two") as two,
+        connected(one.address, 2) as first,
+        connected(two.address) as second,
+    ):
+        here = await _hand_over([first[0], first[1]], "bench/here", turns, progress)
+        there = await _hand_over([first[0], second[0]], "bench/there", turns, progress)
+        killed = await _fail_over(first[0], one.address, kills, progress)
+    times = {"same gateway": here, "two gateways": there, "kill -9": killed}
+    figures = [
+        *_figures("resign, same gateway", here),
+        *_figures("resign, two gateways", there),
+        *_figures("kill -9 of a RELEASE client", killed),
+    ]
+    return Report("handover", figures, {"ms": times})
+
+
+async def _hand_over(
+    stubs: list[Stub], election: str, turns: int, progress: Progress
+) -> list[float]:
+    """The leader resigns, the other one takes over and resigns in its turn."""
+    leader = Candidate(stubs[0], election)
+    await leader.lead()
+    times = []
+    for turn in range(turns):
+        waiting = Candidate(stubs[(turn + 1) % 2], election)
+        await waiting.enter()
+        await waiting.until(pb.STATE_WAITING)
+        await asyncio.sleep(POLITE)
+        began = time.perf_counter()
+        await leader.resign()
+        await waiting.until(pb.STATE_LEADING)
+        times.append((time.perf_counter() - began) * 1e3)
+        await leader.over()
+        leader = waiting
+        progress.step()
+    await leader.resign()
+    await leader.over()
+    return times
+
+
+async def _fail_over(stub: Stub, address: str, kills: int, progress: Progress) -> list[float]:
+    times = []
+    for number in range(kills):
+        election = f"bench/killed/{number}"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.candidate", address, election,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdout is not None
+        await process.stdout.readline()
+        waiting = Candidate(stub, election)
+        await waiting.enter()
+        await waiting.until(pb.STATE_WAITING)
+        began = time.perf_counter()
+        os.kill(process.pid, signal.SIGKILL)
+        await waiting.until(pb.STATE_LEADING)
+        times.append((time.perf_counter() - began) * 1e3)
+        await process.wait()
+        await waiting.resign()
+        await waiting.over()
+        progress.step()
+    return times
+
+
+def _figures(name: str, times: list[float]) -> list[Figure]:
+    count = ROUNDS if len(times) >= 2 * ROUNDS else 1
+    rounds = [percentile(part, 50) for part in parts(times, count)]
+    return [
+        Figure(f"{name}, p50", percentile(times, 50), "ms", min(rounds), max(rounds)),
+        Figure(f"{name}, p99", percentile(times, 99), "ms"),
+        Figure(f"{name}, max", max(times), "ms"),
+    ]

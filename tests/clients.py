@@ -89,6 +89,9 @@ class Told:
         packed.Unpack(found)
         return found
 
+    def detail_names(self) -> set[str]:
+        return {each.TypeName().rpartition(".")[2] for each in self.status.details}
+
     @property
     def info(self) -> Any:
         return self.detail(error_details_pb2.ErrorInfo)
@@ -109,6 +112,10 @@ class Stream:
         self.sent_at: dict[int, float] = {}
         self._news = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
+
+    async def ready(self) -> None:
+        """Wait for the connection."""
+        await self._channel.channel_ready()
 
     async def _read(self) -> None:
         with suppress(aio.AioRpcError, asyncio.InvalidStateError):

@@ -148,13 +148,13 @@ class Gateways:
         *flags: str,
         store: str | None = None,
         environ: Mapping[str, str] | None = None,
-        user: int | None = None,
+        program: Sequence[str] = (str(PROGRAM),),
     ) -> Gateway:
         """Start a gateway without waiting; the test's own file is the default store."""
-        command = [str(PROGRAM), "--backend", store or self.store, *flags]
+        command = [*program, "--backend", store or self.store, *flags]
         for flag in {"--listen", "--http"}.difference(flags):
             command += [flag, "127.0.0.1:0"]
-        gateway = Gateway(spawn(command, environ=environ, user=user))
+        gateway = Gateway(spawn(command, environ=environ))
         self.all.append(gateway)
         return gateway
 
@@ -202,24 +202,19 @@ def gateways_in(folder: Path) -> Iterator[Gateways]:
 
 
 def spawn(
-    command: Sequence[str],
-    *,
-    environ: Mapping[str, str] | None = None,
-    user: int | None = None,
+    command: Sequence[str], *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> "subprocess.Popen[str]":
     """Start a process with nothing on its input and both outputs to be read."""
     inherited = {
         name: text for name, text in os.environ.items() if not name.startswith("INCUMBENT")
     }
-    groups: dict[str, Any] = {} if user is None else {"group": user, "extra_groups": []}
     return subprocess.Popen(
         command,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
         env=inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(environ or {}),
-        user=user,
-        **groups,
     )

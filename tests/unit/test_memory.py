@@ -102,6 +102,21 @@ async def test_a_renewed_session_lives_on(store: Network, watcher: FakeClock) ->
         assert (await backend.read("e")).term == term
 
 
+async def test_a_renewal_that_comes_before_the_end_saves_the_session(
+    store: Network, watcher: FakeClock
+) -> None:
+    async with build(store) as backend:
+        term = (await bid(backend)).term
+        assert term is not None
+        await turns()
+        store.late["expire"] = asyncio.Event()
+        await pass_time(watcher, TTL * 1.02 + 1)  # it is being ended
+        await backend.renew([Claim("e", term.token)])
+        store.late.pop("expire").set()
+        await turns()
+        assert (await backend.read("e")).term == term
+
+
 async def test_a_moved_term_lives_as_long_as_it_was_promised(
     store: Network, watcher: FakeClock
 ) -> None:

@@ -274,7 +274,9 @@ class Candidate:
             self._trusted(math.inf)
             return
         self.trust_for = max(view.trust, 0.05)
-        self._trusted(leg.sent[view.sequence] + view.trust)
+        newest = self.legs[-1]
+        cap = math.inf if leg is newest else newest.sent[0] + self.ttl
+        self._trusted(min(cap, leg.sent[view.sequence] + view.trust))
         if self.belief is None and leg.beat_at < math.inf:
             leg.beat_at = self.world.now()  # won with no trust left
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def choose(ballot: "Ballot", now: float, session: Session) -> Op | None:
     """Choose the next operation; None while there is nothing to ask."""
     for term, _ in ballot.doomed.values():
-        return Release(term)
+        return Release(term) if now >= ballot.trusted_until else None
     for candidacy in ballot.arriving.values():
         return candidacy.acquire(candidacy.entry.resume, candidacy.entry.value)
     if ballot.seat is not None:

@@ -68,6 +68,7 @@ class Ballot:
     op: Op | None = None  # under way
     wake: float = math.inf  # when `tick` has something to judge, at the earliest
     not_before: float = 0.0  # no bid until then
+    trusted_until: float = -math.inf  # no doomed term is released until then
     _releases: int = 0
     _effects: list[Effect] = field(default_factory=list)
 
@@ -103,14 +104,21 @@ class Ballot:
             return Reason.SUPERSEDED
         if entry.resume is not None:
             seated = self.seat if present is self._seated else None
-            other = seated is not None and seated.term.token != entry.resume
-            return Reason.EXPIRED if other or entry.resume <= self.buried else None
+            if seated is not None and seated.term.token != entry.resume:
+                return Reason.EXPIRED
+            return self._grave(entry.resume, entry.holder) if entry.resume <= self.buried else None
         if present is not None:
             return None
         if entry.no_wait and (self.seat or self.queue or self.arriving):
             return Reason.HELD_BY_ANOTHER
         full = len(self.queue) + len(self.arriving) >= self.capacity
         return Reason.TOO_MANY_CANDIDATES if full else None
+
+    def _grave(self, token: int, holder: str) -> Reason:
+        """Say why a token that was ended here is not resumed; it may have moved away before."""
+        known = self.known
+        moved = known is not None and (known.token, known.holder) == (token, holder)
+        return Reason.HELD_BY_OTHER_GATEWAY if moved else Reason.EXPIRED
 
     def _admit(self, candidacy: Candidacy) -> Candidacy:
         if candidacy.entry.resume is not None:
@@ -183,10 +191,16 @@ class Ballot:
         if self.seat is not None:
             self._tell(self.seat.candidacy)
 
-    def session_lost(self) -> None:
-        """No promise of the store is left: end the term here, send the others elsewhere."""
+    def session_lost(self, good_until: float) -> None:
+        """No promise of the store is left: end the term here, send the others elsewhere.
+
+        The store may answer again before the client has heard of it; so the term is kept until
+        the last promise, `good_until`, has run out, and released then.
+        """
         if self.seat is not None:
             self._vacate(Reason.BACKEND_LOST, doom=True)
+            self.trusted_until = good_until
+            self._effects.append(Later(good_until))
         for _, farewells in (*self.doomed.values(), *self.resigned.values()):
             self._dismiss(farewells)
         self.resigned.clear()
@@ -347,7 +361,7 @@ class Ballot:
         self._learn(term)
         if term is not None and self.queue:
             self.picture.recheck_at = now + RECHECK
-            self._effects.append(Later(RECHECK))
+            self._effects.append(Later(self.picture.recheck_at))
 
     def released(self, now: float) -> None:
         """Take in that the Release under way is done: the term is over for everybody."""
@@ -361,9 +375,8 @@ class Ballot:
             self._learn(None)
         self._releases += 1
         if self.picture.rivals(now) or self._releases % COURTESY == 0:
-            delay = self.pause()
-            self.not_before = now + delay
-            self._effects.append(Later(delay))
+            self.not_before = now + self.pause()
+            self._effects.append(Later(self.not_before))
 
     def _bid_farewell(self, present: Term | None) -> None:
         """Tell those who resigned what an answer younger than their release says."""
@@ -430,10 +443,12 @@ class Ballot:
         """Tell a candidate's whole present state; None while the store has not decided yet."""
         return views.view(self, candidacy, session, now)
 
-    def claims(self) -> Iterator[Claim]:
+    def claims(self, now: float) -> Iterator[Claim]:
         """List what the session must keep for this election."""
         if self.seat is not None:
             yield Claim(self.election, self.seat.term.token)
+        if now < self.trusted_until:
+            yield from (Claim(self.election, token) for token in self.doomed)
         if self.picture.unsure or isinstance(self.op, Acquire):
             yield Claim(self.election, None)
 

@@ -167,9 +167,9 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Ask for the next operation again after so many seconds."""
+    """Ask for the next operation again at this instant, not a hair earlier."""
 
-    delay: float
+    instant: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,15 +317,16 @@ class Elector:
                 campaign.tell()
             case End(Campaign() | Resignation() as listener):
                 listener.finish(effect)
-            case Later(delay):
-                self._spawn(self._later(ballot, delay))
+            case Later(instant):
+                self._spawn(self._later(ballot, instant))
             case Won(term, resumed):
                 self._witness.won(term, resumed=resumed)
             case Gone(term, reason):
                 self._witness.gone(term, reason)
 
-    async def _later(self, ballot: Ballot, delay: float) -> None:
-        await self._world.sleep(delay)
+    async def _later(self, ballot: Ballot, instant: float) -> None:
+        while (left := instant - self._world.now()) > 0:  # a timer may fire a little early
+            await self._world.sleep(left)
         self._settle(ballot)
 
     async def _work(self, ballot: Ballot) -> None:
@@ -352,7 +353,7 @@ class Elector:
             ballot.rejected()
         finally:
             if self._lost:
-                ballot.session_lost()
+                ballot.session_lost(self._keeper.session.good_until)
             self._settle(ballot)
         return True
 
@@ -373,8 +374,9 @@ class Elector:
 
     def claims(self) -> Iterator[Claim]:
         """List what the session must keep."""
+        now = self._world.now()
         for ballot in self._ballots.values():
-            yield from ballot.claims()
+            yield from ballot.claims(now)
 
     def renewed(self, asked: frozenset[int], survivors: frozenset[int], session: str) -> None:
         """Take in a renewal."""
@@ -386,7 +388,7 @@ class Elector:
         """Act on the session's new standing."""
         for ballot in list(self._ballots.values()):
             if standing is Standing.LOST:
-                ballot.session_lost()
+                ballot.session_lost(self._keeper.session.good_until)
             else:
                 ballot.jeopardy()
             self._settle(ballot)

@@ -9,7 +9,7 @@ import re
 import sqlite3
 import stat
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from incumbent_backends.api import BackendError, Rejected, Unavailable
 
@@ -142,9 +142,13 @@ class SqliteFile:
     def connect(self, *, read_only: bool, patience: float) -> sqlite3.Connection:
         """Open a connection for the calling thread; every statement commits by itself.
 
-        SQLite waits for `patience` seconds for another program's lock.
+        SQLite waits for `patience` seconds for another program's lock. Only the first connection
+        of a start may make the file.
         """
-        connection = sqlite3.connect(self.path, timeout=patience, isolation_level=None)
+        self.verify()
+        mode = "rwc" if self._identity is None else "rw"
+        uri = f"file:{quote(str(self.path))}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA trusted_schema = OFF")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from incumbent_backends.api import Term
 from incumbent_server.ballot import Ballot
-from incumbent_server.candidacy import Acquire, Candidacy, Effect, End, Entry, Op, View
+from incumbent_server.candidacy import Acquire, Candidacy, Effect, End, Entry, Later, Op, View
 from incumbent_server.reasons import Reason
 from incumbent_server.session import Session
 
@@ -65,6 +65,10 @@ class Booth:
         """The store has just confirmed the session."""
         self.session = Session(HERE, self.now + BACKEND_TTL, BACKEND_TTL)
 
+    def lose_session(self) -> None:
+        """The store has been silent for so long that nothing is promised any more."""
+        self.ballot.session_lost(self.session.good_until)
+
     def enter(self, wish: Entry) -> str:
         """Enter; the stream is called holder/attempt."""
         stream = f"{wish.holder}/{wish.attempt}"
@@ -116,7 +120,21 @@ class Booth:
         assert self.token == token
         return stream
 
+    def leave_in_flight(self) -> None:
+        """Ann bids, and is gone before the answer."""
+        stream = self.enter(entry("ann", keep=False))
+        self.acquire()
+        self.leave(stream)
+
     # -- what comes out
+
+    def claims(self) -> list[int | None]:
+        """What a renewal that begins now is told to keep: tokens, None for "end nothing"."""
+        return [claim.token for claim in self.ballot.claims(self.now)]
+
+    def later(self) -> list[float]:
+        """In how many seconds the ballot wants to be asked again."""
+        return [e.instant - self.now for e in self.ballot.take() if isinstance(e, Later)]
 
     @property
     def token(self) -> int | None:

@@ -137,7 +137,8 @@ class Scenario:
             self.loop.call_later(fault.seconds, gateway.process.thaw)
             return
         if fault.kind is Kind.GATEWAY_DRAIN:
-            gateway.stop(fault.seconds)
+            # A store that cannot move a term frees it at the latest when its gateway stops.
+            gateway.stop(fault.seconds if self.moves_terms else max(fault.seconds, 5.0))
         else:
             gateway.kill()
             if not fault.quiet:

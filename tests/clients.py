@@ -6,6 +6,7 @@ counts its trust on CLOCK_BOOTTIME and knows until when it may believe that it l
 
 import asyncio
 import json
+import math
 import secrets
 import sys
 import time
@@ -125,6 +126,10 @@ class Stream:
         async with self._news:
             self.ending = Told(code, message, await self._call.trailing_metadata())
             self._news.notify_all()
+        self._ended()
+
+    def _ended(self) -> None:
+        """Called once the stream is over."""
 
     async def _take(self, response: pb.CampaignResponse) -> None:
         async with self._news:
@@ -224,12 +229,16 @@ class Candidate(Stream):
         self.believes_until = 0.0  # or until when it did
         self.believed_from = 0.0
         self.token = 0
-        self._pacer: asyncio.Task[None] | None = None
+        self._due = math.inf  # when the next heartbeat is
+        self._interval = 0.1
+        self._silent = False
+        self._changed = asyncio.Event()
+        self._pacer = asyncio.create_task(self._beat())
 
     async def _take(self, response: pb.CampaignResponse) -> None:
-        self._pace(response)
         leads = response.state in (pb.STATE_LEADING, pb.STATE_JEOPARDY)
-        self.believes_until = 0.0
+        self._pace(response, distrusted=leads and not seconds_of(response.trust_for))
+        self.believes_until = min(self.believes_until, now())
         if leads and response.HasField("trust_for"):
             sent = self.sent_at[response.sequence]
             self.believes_until = sent + seconds_of(response.trust_for)
@@ -240,31 +249,37 @@ class Candidate(Stream):
     def believes(self) -> bool:
         return now() < self.believes_until
 
-    def _pace(self, response: pb.CampaignResponse) -> None:
-        if self._pacer is not None:
-            self._pacer.cancel()
-        if not response.HasField("next_heartbeat_in"):
-            return
-        leads = response.state in (pb.STATE_LEADING, pb.STATE_JEOPARDY)
-        distrusted = leads and not seconds_of(response.trust_for)
-        wait = 0.0 if distrusted else seconds_of(response.next_heartbeat_in)
-        self._pacer = asyncio.create_task(self._beat(wait))
+    def _pace(self, response: pb.CampaignResponse, *, distrusted: bool) -> None:
+        self._due = math.inf
+        if response.HasField("next_heartbeat_in"):
+            self._interval = max(0.1, seconds_of(response.next_heartbeat_in))
+            self._due = now() + (0 if distrusted else self._interval)
+        self._changed.set()
 
-    async def _beat(self, wait: float) -> None:
-        while True:
-            await asyncio.sleep(wait)
-            await self.heartbeat()
-            wait = max(wait, 0.1)
+    async def _beat(self) -> None:
+        # A write that is cancelled would cancel the call: only the waiting ever is.
+        while self.ending is None and not self._silent:
+            self._changed.clear()
+            wait = None if self._due == math.inf else self._due - now()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                self._due = now() + self._interval
+                await self.heartbeat()
+
+    def _ended(self) -> None:
+        self._changed.set()
 
     def fall_silent(self) -> None:
         """Send no heartbeat any more, but keep the stream."""
-        if self._pacer is not None:
-            self._pacer.cancel()
-        self._pace = lambda response: None  # type: ignore[method-assign]
+        self._silent = True
+        self._changed.set()
 
     async def cut(self) -> None:
         self.fall_silent()
         await super().cut()
+        await asyncio.wait([self._pacer])
 
 
 class Streams:

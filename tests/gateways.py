@@ -216,5 +216,5 @@ def spawn(
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env=inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | dict(environ or {}),
+        env=inherited | dict(environ or {}),
     )

@@ -1,1 +1,1 @@
-"""Generated code of the package `incumbent.v1`; `make proto` writes it from `proto/incumbent/v1`."""
+"""Generated code of the package `incumbent.v1`; `make proto` writes it from proto/."""

@@ -17,10 +17,11 @@ def dice(seed: int, name: str) -> random.Random:
 class SimWorld:
     """What `incumbent_server.clock.World` and the drivers' Clock ask for."""
 
-    def __init__(self, loop: SimLoop, rng: random.Random) -> None:
+    def __init__(self, loop: SimLoop, rng: random.Random, rate: float | None = None) -> None:
         self._loop = loop
         self.rng = rng
-        self._rate = 1 + rng.choice((-DRIFT, 0.0, DRIFT, rng.uniform(-DRIFT, DRIFT)))
+        drawn = 1 + rng.choice((-DRIFT, 0.0, DRIFT, rng.uniform(-DRIFT, DRIFT)))
+        self._rate = drawn if rate is None else rate
         self._origin = rng.uniform(0, 10_000)
 
     def now(self) -> float:

@@ -112,6 +112,7 @@ class Stream:
         self.sequence = 0
         self.sent_at: dict[int, float] = {}
         self._news = asyncio.Condition()
+        self._writing = asyncio.Lock()  # grpc takes one write at a time
         self._reader = asyncio.create_task(self._read())
 
     async def ready(self) -> None:
@@ -142,7 +143,8 @@ class Stream:
 
     async def forward(self, message: pb.CampaignRequest) -> None:
         with suppress(aio.AioRpcError, asyncio.InvalidStateError, aio.UsageError):
-            await self._call.write(message)
+            async with self._writing:
+                await self._call.write(message)
 
     async def enter(self, election: str, **fields: Any) -> Self:
         """Send `enter`; `ttl` may be given in seconds."""
@@ -153,10 +155,10 @@ class Stream:
         return self
 
     async def heartbeat(self, sequence: int | None = None) -> int:
-        self.sequence = self.sequence + 1 if sequence is None else sequence
-        self.sent_at[self.sequence] = now()
-        await self.send(heartbeat=pb.Heartbeat(sequence=self.sequence))
-        return self.sequence
+        number = self.sequence = self.sequence + 1 if sequence is None else sequence
+        self.sent_at[number] = now()
+        await self.send(heartbeat=pb.Heartbeat(sequence=number))
+        return number
 
     async def proclaim(self, value: bytes) -> None:
         await self.send(proclaim=pb.Proclaim(value=value))

@@ -49,8 +49,7 @@ async def test_one_stream_too_many(gateways: Gateways, streams: Streams) -> None
         observer = calls.Observe(pb.ObserveRequest())
         assert (await anext(aiter(observer))).election
         for _ in range(5):
-            refused = await (await streams.by_hand(gateway.grpc, an_election())).end()
-            assert_too_many(refused, "50")
+            assert_too_many(await over_limit(gateway, streams), "50")
         with pytest.raises(aio.AioRpcError) as caught:
             await anext(aiter(calls.Observe(pb.ObserveRequest())))
         assert_too_many(Told.of(caught.value), "50")
@@ -62,6 +61,16 @@ async def test_one_stream_too_many(gateways: Gateways, streams: Streams) -> None
     await others.pop().cut()  # a place is free again
     late = await streams.by_hand(gateway.grpc, an_election())
     await late.leads()
+
+
+async def over_limit(gateway: Gateway, streams: Streams) -> Told:
+    """Open one stream too many; how it ended."""
+    for _ in range(5):
+        told = await (await streams.by_hand(gateway.grpc, an_election())).end()
+        # grpc.aio's client says this of a call that ended while it was being opened
+        if told.message != "Internal error from Core.":
+            return told
+    raise AssertionError("every call ended while it was being opened")
 
 
 def assert_too_many(told: Told, limit: str) -> None:
@@ -107,7 +116,7 @@ async def test_20_001_streams(gateways: Gateways, streams: Streams, figures: Fig
                 assert isinstance(answer, pb.ObserveResponse)
             figures(f"burst of {BURST:,} streams: all answered", time.monotonic() - began, None)
             observers += burst
-        assert_too_many(await (await streams.by_hand(gateway.grpc, an_election())).end(), "20000")
+        assert_too_many(await over_limit(gateway, streams), "20000")
         assert (await leader.answered()).term.token == token
         assert leader.believes()
         assert not any(call.done() for call in observers)

@@ -198,19 +198,26 @@ class Ballot:
         the last promise, `good_until`, has run out, and released then.
         """
         if self.seat is not None:
+            self.trusted_until = max(good_until, self.seat.candidacy.trusts_elsewhere)
             self._vacate(Reason.BACKEND_LOST, doom=True)
-            self.trusted_until = good_until
-            self._effects.append(Later(good_until))
+            self._effects.append(Later(self.trusted_until))
         for _, farewells in (*self.doomed.values(), *self.resigned.values()):
             self._dismiss(farewells)
         self.resigned.clear()
         for candidacy in list(self._candidacies()):
             self._dismiss(candidacy.leaving)
             self._end(candidacy, Reason.BACKEND_UNAVAILABLE, None)
-            if not candidacy.entry.keep or candidacy.holder in self.arriving:
+            if self._may_land(candidacy):
+                candidacy.timed = True
+                candidacy.trusts_elsewhere = candidacy.patience_ends()
+            elif not candidacy.entry.keep or candidacy.holder in self.arriving:
                 self._remove(candidacy)
-            else:
-                self._wake_at(self._deadline(candidacy))
+            self._wake_at(self._deadline(candidacy))
+
+    def _may_land(self, candidacy: Candidacy) -> bool:
+        """Whether its term may still move here, while it trusts what another gateway told it."""
+        asked = self._asked_for(candidacy) or self.picture.unsure
+        return asked and candidacy.holder in self.arriving
 
     def drain(self, session: Session, now: float) -> None:
         """Stop leading without ending what clients still trust and can take elsewhere."""
@@ -273,12 +280,12 @@ class Ballot:
         if self.seat is not None and op.holder == self.seat.candidacy.holder:
             self._confirm(self.seat, op, term, session)
             return
-        self._hear(term, now)
         candidacy = self.find(op.holder)
         mine = term is not None and term.session == session
         if mine and term is not None and term.holder == op.holder:
             self._landed(term, op, candidacy)
             return
+        self._hear(term, now)
         if mine and term is not None and self.find(term.holder) is None:
             self._doom(term)
         if candidacy is not None:
@@ -347,8 +354,12 @@ class Ballot:
             return
         self._hear(term, now)
         for candidacy in self.queue:
-            if candidacy.leaving and (term is None or term.holder != candidacy.holder):
+            if not candidacy.leaving:
+                continue
+            if term is None or term.holder != candidacy.holder:
                 self._drop(candidacy, None)
+            elif not self.moves_terms and term.session != session:
+                self._drop(candidacy, Reason.HELD_BY_OTHER_GATEWAY)
 
     def _hear(self, term: Term | None, now: float) -> None:
         """Learn from an answer that no news overtook; what no news ever confirm is read again."""

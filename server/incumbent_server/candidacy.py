@@ -65,6 +65,7 @@ class Candidacy:
     sequence: int = 0
     timed: bool = False  # silence past the ttl ends it
     ticket: int = 0  # its place in the order of arrival
+    trusts_elsewhere: float = -math.inf  # until when another gateway's answers may be believed
     parting: bool = False  # told LOST by a drain, released once its client cannot believe
     leaving: list[Farewell] = field(default_factory=list)  # it asked to leave
 
@@ -80,6 +81,7 @@ class Candidacy:
         """Pass to a newer stream, whose `enter` is message 0."""
         self.entry, self.stream, self.timed = entry, stream, entry.keep
         self.heard = self.entered = self.counted = now
+        self.trusts_elsewhere = -math.inf
         self.sequence = 0
 
     def patience_ends(self) -> float:

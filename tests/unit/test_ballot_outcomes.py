@@ -213,7 +213,6 @@ def test_interleaving_3_a_stale_bid_neither_steals_nor_ends_the_term_that_moved_
     assert booth.op() is None
 
 
-@pytest.mark.xfail(reason="the ballot ends it at once; its client may still trust")
 def test_interleaving_3_a_move_that_lands_after_its_client_was_turned_away_ends_nothing() -> None:
     booth = Booth()
     booth.enter(entry("ann", 2, ttl=3, resume=7))

@@ -73,21 +73,23 @@ class Load:
         for connection in self._connections:
             connection.send(b"".join(each.beat() for each in connection.streams.values()))
         while any(each.answered < each.sequence for each in self._streams):
+            self._check()
             await asyncio.sleep(0.01)
         took, count = time.monotonic() - began, self._answered() - before
         used, mine = self._server.cpu() - server, cpu_seconds() - client
-        self._check()
+        self._check(final=True)
         return Round(count / took, used / count * 1e6, mine / count * 1e6, used / took)
 
     def _answered(self) -> int:
         return sum(each.answered for each in self._streams)
 
-    def _check(self) -> None:
-        """Whoever was driven leads still, with trust for what it sent last."""
+    def _check(self, *, final: bool = False) -> None:
+        """Whoever was driven leads still; in the end with trust for what it sent last."""
         for each in self._streams:
-            last = pb.CampaignResponse.FromString(each.last)
-            if last.state != pb.STATE_LEADING or last.sequence < each.sequence:
-                raise RuntimeError(f"a stream on the {self._server.name} went wrong: {last}")
+            if final or each.ended:
+                last = pb.CampaignResponse.FromString(each.last)
+                if each.ended or last.state != pb.STATE_LEADING or last.sequence < each.sequence:
+                    raise RuntimeError(f"the {self._server.name} ended a stream, saying {last}")
 
 
 def _enter(election: str) -> pb.Enter:

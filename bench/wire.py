@@ -41,7 +41,7 @@ _REQUEST = b"".join((
 class Stream:
     """One Campaign stream; it leads once `leading` is done, and beats while its connection does."""
 
-    __slots__ = ("_connection", "_number", "answered", "last", "leading", "sequence")
+    __slots__ = ("_connection", "_number", "answered", "ended", "last", "leading", "sequence")
 
     def __init__(self, connection: "Connection", number: int) -> None:
         self._connection = connection
@@ -49,6 +49,7 @@ class Stream:
         self.sequence = 0
         self.answered = 0
         self.last = b""
+        self.ended = False
         self.leading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def take(self, message: bytes) -> bytes:
@@ -103,6 +104,9 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.write(frames)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended(0)
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -148,6 +152,6 @@ class Connection(asyncio.Protocol):
         """A server never ends such a stream by itself: whoever waits for it hears of it."""
         gone = self.streams.values() if number == 0 else [self.streams[number]]
         for stream in gone:
+            stream.ended = True
             if not stream.leading.done():
                 stream.leading.set_exception(ConnectionError("the server ended a stream"))
-            stream.last = b""

@@ -18,7 +18,7 @@ from incumbent.v1 import election_service_pb2 as pb
 
 CONNECTIONS = 4
 AT_ONCE = 40
-SETTLE = 1.0  # seconds before memory is read
+SETTLE = 0.4  # seconds before memory is read
 GROWTH = Goal(100)  # bytes a stream above the floor's own: 10 MB in 100,000
 Points = list[tuple[int, int]]  # streams so far, resident kB
 Visit = Callable[[Stub, int], Awaitable[None]]
@@ -26,7 +26,7 @@ Visit = Callable[[Stub, int], Awaitable[None]]
 
 async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
     """Measure both kinds, on the gateway and on the floor."""
-    observes, campaigns = (5_000, 1_000) if quick else (100_000, 20_000)
+    observes, campaigns = (3_000, 1_000) if quick else (100_000, 20_000)
     progress.begin("churn", 2 * (observes + campaigns))
     figures: list[Figure] = []
     series: dict[str, object] = {}

@@ -109,7 +109,7 @@ async def loaded(server: Server, streams: int, connections: int) -> AsyncIterato
 
 async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
     """Measure 50 and 500 clients, each on a connection of its own, and 500 on 10 connections."""
-    rounds, seconds = (15, 0.25) if quick else (21, 1.5)
+    rounds, seconds = (15, 0.25) if quick else (41, 0.6)
     figures: list[Figure] = []
     series: dict[str, object] = {"seconds": seconds}
     remarks: list[str] = []

@@ -42,7 +42,7 @@ class Held:
 
 async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
     """Hold them for some ticks, a third of the backend ttl each."""
-    terms, hold, ttl = (1_000, 8.5, "6s") if quick else (5_000, 61.0, "15s")
+    terms, hold, ttl = (1_000, 6.5, "6s") if quick else (5_000, 61.0, "15s")
     progress.begin("terms", 2 * (terms + 100))
     held = {}
     for kind in ("KEEP", "RELEASE"):

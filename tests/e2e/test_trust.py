@@ -57,7 +57,7 @@ async def test_trust_follows_what_the_store_confirmed(gateways: Gateways, stream
     """It shrinks from one renewal of the session to the next, and never passes the promise."""
     gateway = await gateways.launch("--backend-ttl", "4s")
     leader = await keeping(gateway, streams, 60)
-    found = []
+    found: list[float] = []
     while len(found) < 2 or found[-1] <= found[-2]:  # until a renewal is seen
         await leader.answered()
         found.append(trust(leader) or 0.0)

@@ -304,7 +304,7 @@ class Ballot:
             self._vacate(Reason.BACKEND_LOST, doom=False)
         self._remove(candidacy)
         self.seat = Seat(candidacy, term)
-        self.picture.doubt = False
+        self.picture.doubt = self.picture.contradicts(term)
         self._effects.append(Won(term, resumed))
         self._learn(term)
         if candidacy.leaving:

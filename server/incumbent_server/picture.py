@@ -40,6 +40,12 @@ class Picture:
         self.known, self.recheck_at = term, math.inf
         return changed
 
+    def contradicts(self, won: Term) -> bool:
+        """Whether news that came while `won` was on its way told of anything else."""
+        known = self.known
+        same = known is not None and (known.token, known.session) == (won.token, won.session)
+        return self._overtaken and not same
+
     @property
     def overtaken(self) -> bool:
         """Whether news came since the operation under way began."""

@@ -234,7 +234,7 @@ async def test_a_silent_connection_frees_a_release_term(
         await waiting.waits()
         client.process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
-        assert await waiting.leads(3 + 2) > token
+        assert await waiting.leads(4 + 2) > token
         figures("frozen RELEASE client: the next leads", time.monotonic() - began, 4.0)
     finally:
         client.close()

@@ -72,18 +72,16 @@ async def _hold(
     began = time.monotonic()
     gate, opened = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(0)
 
-    async def hold(candidate: Candidate) -> None:
+    async def hold(number: int) -> None:
         async with gate:
+            candidate = Candidate(stubs[number % len(stubs)], f"bench/{number}", keep=keep)
             await candidate.lead()
         opened.release()
         progress.step()
         await (_heartbeats(candidate) if keep else _stay(candidate))
 
     async with asyncio.TaskGroup() as group:  # a term that is lost on the way ends it all
-        holders = []
-        for number in range(terms):
-            candidate = Candidate(stubs[number % len(stubs)], f"bench/{number}", keep=keep)
-            holders.append(group.create_task(hold(candidate)))
+        holders = [group.create_task(hold(number)) for number in range(terms)]
         for _ in holders:
             await opened.acquire()
         opening = time.monotonic() - began

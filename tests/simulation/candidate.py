@@ -6,13 +6,12 @@ The client rules of contract.md, by number: 1 `_judge` and `_trusted`, 2 `_overd
 
 import asyncio
 import math
-from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from incumbent_server.candidacy import Entry, State, View
 from tests.simulation.history import Belief
-from tests.simulation.legs import Leg, resign
+from tests.simulation.legs import Leg, Wishes, resign
 from tests.simulation.loop import Process
 from tests.simulation.messages import (
     ELSEWHERE,
@@ -30,23 +29,6 @@ if TYPE_CHECKING:
 
 UNARY_TRIES = 4
 BACK_OFF = 0.05  # seconds before entering anew when a stream has ended
-
-
-@dataclass(slots=True)
-class Wishes:
-    """What this candidacy is after."""
-
-    election: str
-    ttl: float
-    keep: bool
-    beats: bool  # sends heartbeats
-    no_wait: bool
-    gateway: int  # where it enters first
-    hold: float  # seconds for which it leads
-    patience: float  # seconds for which it waits
-    proclaims: bool
-    ending: str  # how it stops leading: stream, unary (through another gateway), close
-    shorter: bool  # resumes with a shorter ttl
 
 
 class Candidate:

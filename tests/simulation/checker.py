@@ -93,7 +93,7 @@ def _resigns(history: History) -> Iterator[str]:
             resigned[event.token] = event
             if event.token not in ended:
                 yield f"5 acknowledged, but the store still holds it: {event}"
-        elif event.token in resigned and event.what in (*GIVEN, "leads", "seats"):
+        elif event.token in resigned and event.what in (*GIVEN, "leads"):
             yield f"5 after {resigned[event.token]} came {event}"
 
 

@@ -4,9 +4,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.simulation.candidate import Candidate, Wishes
+from tests.simulation.candidate import Candidate
 from tests.simulation.gateway import Gateway
 from tests.simulation.history import History
+from tests.simulation.legs import Wishes
 from tests.simulation.loop import Process, SimLoop
 from tests.simulation.network import Network
 from tests.simulation.register import Register

@@ -1,8 +1,9 @@
-"""The client's ends of streams: of a Campaign, and of a resign of which only the answer matters."""
+"""What a candidacy is after, and the client's ends of its streams."""
 
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.simulation.gateway import Gateway
@@ -12,6 +13,23 @@ from tests.simulation.network import Stream
 
 if TYPE_CHECKING:
     from tests.simulation.candidate import Candidate
+
+
+@dataclass(slots=True)
+class Wishes:
+    """What this candidacy is after."""
+
+    election: str
+    ttl: float
+    keep: bool
+    beats: bool  # sends heartbeats
+    no_wait: bool
+    gateway: int  # where it enters first
+    hold: float  # seconds for which it leads
+    patience: float  # seconds for which it waits
+    proclaims: bool
+    ending: str  # how it stops leading: stream, unary (through another gateway), close
+    shorter: bool  # resumes with a shorter ttl
 
 
 class Leg:

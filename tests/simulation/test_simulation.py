@@ -17,6 +17,10 @@ SEEDS = range(50)
 REGRESSIONS = {
     44: "a resign was acknowledged by the gateway that the term had just left",
     72: "who withdrew while the outcome of its bid was unknown stayed in the queue",
+    1206: "a shorter ttl, its answers lost, was borne for less than a slow clock makes of it",
+    1717: "a lost session's term was ended before the last promise had run out",
+    5222: "a hold-back that ended a hair early was never asked for again: vacant for ever",
+    5453: "a move that landed after its client was turned away was ended while it trusted",
 }
 
 

@@ -191,6 +191,17 @@ def test_own_win_told_by_the_watch_before_the_answer() -> None:
     assert booth.op() is None
 
 
+@pytest.mark.parametrize("last", [None, term(7, "ann", 2, session=THERE), RIVAL])
+def test_a_win_that_news_overtook_is_checked(last: Term | None) -> None:
+    booth = Booth()
+    booth.enter(entry("ann"))
+    booth.acquire()
+    booth.news(MINE)
+    booth.news(last)  # deleted by hand, moved away, or followed: before the answer came
+    booth.answer(MINE)
+    assert isinstance(booth.op(), Read)
+
+
 # -- the interleavings that the design's review found, where they concern the ballot
 
 

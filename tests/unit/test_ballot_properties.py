@@ -224,7 +224,7 @@ class BallotMachine(RuleBasedStateMachine):
         for gateway in self.gateways:
             for stream, candidacy in gateway.streams.items():
                 gateway.ballot.disconnected(candidacy, stream)
-        for _ in range(20):
+        for _ in range(10):
             self.wait(1.1)
             for number in (0, 1):
                 self.land(number)
@@ -242,7 +242,7 @@ class BallotMachine(RuleBasedStateMachine):
 
 TestBallot = BallotMachine.TestCase
 TestBallot.settings = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,

@@ -1,8 +1,8 @@
-"""Bytes that are no message: refused like any other bad input.
+"""Bytes that are no message, or too many: refused like any other bad input.
 
-By itself grpc ends such a call with UNKNOWN and the text of an exception. Here the deserializer
-returns a mark instead, which a unary call is refused for at once; a stream's reader meets it where
-the message would have been.
+By itself grpc ends such a call with UNKNOWN and the text of an exception, or with a bare
+RESOURCE_EXHAUSTED. Here the deserializer returns the refusal in the place of the message: a unary
+call ends with it at once, a stream's reader meets it. grpc's own limit, `CEILING`, lies above.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,44 +13,57 @@ from grpc import aio
 
 from incumbent_server import validate
 from incumbent_server.errors import abort
+from incumbent_server.reasons import Reason, Refused
 
 Behavior = Callable[[Any, Any], Awaitable[Any]]
-MALFORMED: Final = object()
-REFUSAL: Final = validate.invalid("message", "one that incumbent/v1/election_service.proto defines")
+CEILING: Final = 32 * 2**20  # bytes; twice the largest --max-message
+UNREADABLE: Final = validate.invalid(
+    "message", "one that incumbent/v1/election_service.proto defines"
+)
 
 
 class RefuseMalformed(aio.ServerInterceptor):
     """Wraps the methods of one service, which are coroutines that read and write by themselves."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, max_message: int) -> None:
         self._methods = f"/{service}/"
+        self._max_message = max_message
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Return the method's handler with a deserializer that never raises."""
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(self._methods):
             return handler
-        changes: dict[str, Any] = {"request_deserializer": _marking(handler.request_deserializer)}
+        read = _reader(handler.request_deserializer, self._max_message)
+        changes: dict[str, Any] = {"request_deserializer": read}
         for kind in ("unary_unary", "unary_stream"):
             if (behavior := getattr(handler, kind)) is not None:
                 changes[kind] = _refusing(behavior)
         return handler._replace(**changes)
 
 
-def _marking(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _reader(deserialize: Callable[[bytes], Any], limit: int) -> Callable[[bytes], Any]:
+    too_large = Refused(
+        Reason.MESSAGE_TOO_LARGE,
+        f"a message may hold {limit} bytes: send less",
+        metadata={"limit": str(limit)},
+    )
+
     def read(data: bytes) -> Any:
+        if len(data) > limit:
+            return too_large
         try:
             return deserialize(data)
         except DecodeError:
-            return MALFORMED
+            return UNREADABLE
 
     return read
 
 
 def _refusing(behavior: Behavior) -> Behavior:
     async def answer(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
-        if request is MALFORMED:
-            await abort(context, REFUSAL, unary=True)
+        if isinstance(request, Refused):
+            await abort(context, request, unary=True)
         return await behavior(request, context)
 
     return answer

@@ -16,7 +16,6 @@ from incumbent_server.campaign import Campaign
 from incumbent_server.candidacy import End, State
 from incumbent_server.clock import World
 from incumbent_server.elector import Elector
-from incumbent_server.malformed import MALFORMED, REFUSAL
 from incumbent_server.messages import Responses, to_entry
 from incumbent_server.reasons import Reason, Refused, refused
 from incumbent_server.telemetry import Metrics
@@ -81,8 +80,8 @@ class CampaignStream:
     async def _next(self) -> pb.CampaignRequest | None:
         """Read a message; None once the client has half-closed, which says only that."""
         request: Any = await self._context.read()
-        if request is MALFORMED:
-            raise REFUSAL
+        if isinstance(request, Refused):
+            raise request
         return None if request is aio.EOF else request
 
     async def _heartbeat(self, campaign: Campaign, sequence: int) -> None:

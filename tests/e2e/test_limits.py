@@ -20,7 +20,9 @@ async def test_a_message_over_the_limit(gateway: Gateway, streams: Streams) -> N
     leader = await streams.by_hand(gateway.grpc, election, credential=credential)
     token = await leader.leads()
     await leader.proclaim(bytes(MESSAGE + 1))
-    assert (await leader.end()).code is StatusCode.RESOURCE_EXHAUSTED
+    told = await leader.end()
+    assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE")
+    assert told.info.metadata["limit"] == str(MESSAGE)
     again = await streams.by_hand(
         gateway.grpc, election, credential=credential, attempt=2, resume_token=token
     )
@@ -29,6 +31,12 @@ async def test_a_message_over_the_limit(gateway: Gateway, streams: Streams) -> N
 
 async def test_a_first_message_over_the_limit(gateway: Gateway, streams: Streams) -> None:
     stream = await streams.by_hand(gateway.grpc, an_election(), value=bytes(MESSAGE))
+    told = await stream.end()
+    assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE")
+
+
+async def test_a_message_over_grpcs_own_limit(gateway: Gateway, streams: Streams) -> None:
+    stream = await streams.by_hand(gateway.grpc, an_election(), value=bytes(33 * 2**20))
     assert (await stream.end()).code is StatusCode.RESOURCE_EXHAUSTED
 
 

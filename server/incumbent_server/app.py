@@ -26,7 +26,7 @@ from incumbent_backends.registry import open_backend
 from incumbent_server.clock import System, World
 from incumbent_server.config import Settings, redacted
 from incumbent_server.elector import Elector
-from incumbent_server.malformed import CEILING, RefuseMalformed
+from incumbent_server.malformed import HARD, RefuseMalformed
 from incumbent_server.quantities import Address, show
 from incumbent_server.reflect import enable_reflection
 from incumbent_server.reporter import Reporter
@@ -169,7 +169,7 @@ def _check_ttl(backend: Backend, ttl: timedelta) -> None:
 def _grpc_server(
     settings: Settings, service: ElectionService, checks: health.aio.HealthServicer
 ) -> tuple[aio.Server, Address]:
-    options = (*OPTIONS, ("grpc.max_receive_message_length", CEILING))
+    options = (*OPTIONS, ("grpc.max_receive_message_length", HARD * settings.max_message))
     unfit = RefuseMalformed(SERVICE, settings.max_message)
     server = aio.server(options=options, interceptors=(unfit,))
     election_service_pb2_grpc.add_ElectionServiceServicer_to_server(service, server)

@@ -2,7 +2,7 @@
 
 By itself grpc ends such a call with UNKNOWN and the text of an exception, or with a bare
 RESOURCE_EXHAUSTED. Here the deserializer returns the refusal in the place of the message: a unary
-call ends with it at once, a stream's reader meets it. grpc's own limit, `CEILING`, lies above.
+call ends with it at once, a stream's reader meets it. grpc's own limit is HARD times as much.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from incumbent_server.errors import abort
 from incumbent_server.reasons import Reason, Refused
 
 Behavior = Callable[[Any, Any], Awaitable[Any]]
-CEILING: Final = 32 * 2**20  # bytes; twice the largest --max-message
+HARD: Final = 2  # times --max-message: larger ones are not even read
 UNREADABLE: Final = validate.invalid(
     "message", "one that incumbent/v1/election_service.proto defines"
 )

@@ -36,7 +36,7 @@ async def test_a_first_message_over_the_limit(gateway: Gateway, streams: Streams
 
 
 async def test_a_message_over_grpcs_own_limit(gateway: Gateway, streams: Streams) -> None:
-    stream = await streams.by_hand(gateway.grpc, an_election(), value=bytes(33 * 2**20))
+    stream = await streams.by_hand(gateway.grpc, an_election(), value=bytes(2 * MESSAGE))
     assert (await stream.end()).code is StatusCode.RESOURCE_EXHAUSTED
 
 

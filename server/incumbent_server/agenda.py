@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def choose(ballot: "Ballot", now: float, session: Session) -> Op | None:
     """Choose the next operation; None while there is nothing to ask."""
-    for term, _ in ballot.doomed.values():
-        return Release(term) if now >= ballot.trusted_until else None
+    if (doomed := ballot.graves.doomed) is not None:
+        return Release(doomed) if now >= ballot.graves.kept_until else None
     for candidacy in ballot.arriving.values():
         return candidacy.acquire(candidacy.entry.resume, candidacy.entry.value)
     if ballot.seat is not None:
@@ -61,4 +61,4 @@ def _look(ballot: "Ballot", now: float) -> Read | None:
     """Read for who resigned, after an unknown outcome, and a leader that the watch never told."""
     known: Term | None = ballot.known
     stale = known is not None and len(ballot.queue) > 0 and now >= ballot.picture.recheck_at
-    return Read() if ballot.resigned or ballot.picture.unsure or stale else None
+    return Read() if ballot.graves.unanswered or ballot.picture.unsure or stale else None

@@ -8,9 +8,8 @@ at a time (`next_op`) come out. It reads no clock, awaits nothing and draws no r
                       │                  └── ended or moved in the store ──► gone │
                       └── not to be had ──► LOST                    released ◄────┘
 
-Doomed terms are released before anything else is asked of the store. `buried` is the highest
-token that this gateway has ended: no such term is renewed, trusted or resumed here again. Who
-resigned is told so after one more answer: a term that had just moved away is not over.
+Doomed terms (graves.py) are released before anything else is asked of the store, and no term that
+was ended here is renewed, trusted or resumed here again.
 News of the watch only ever propose; a term that is held here ends on what the store answers to
 a question asked after it was won.
 """
@@ -40,6 +39,7 @@ from incumbent_server.candidacy import (
     View,
     Won,
 )
+from incumbent_server.graves import Graves
 from incumbent_server.line import Line
 from incumbent_server.picture import RECHECK, Picture
 from incumbent_server.reasons import Reason
@@ -62,13 +62,10 @@ class Ballot:
     queue: Line = field(default_factory=Line)
     arriving: dict[str, Candidacy] = field(default_factory=dict)  # holder → resuming
     seat: Seat | None = None
-    doomed: dict[int, tuple[Term, list[Farewell]]] = field(default_factory=dict)
-    resigned: dict[int, tuple[Term, list[Farewell]]] = field(default_factory=dict)
-    buried: int = 0
+    graves: Graves = field(default_factory=Graves)
     op: Op | None = None  # under way
     wake: float = math.inf  # when `tick` has something to judge, at the earliest
     not_before: float = 0.0  # no bid until then
-    trusted_until: float = -math.inf  # no doomed term is released until then
     _releases: int = 0
     _effects: list[Effect] = field(default_factory=list)
 
@@ -106,7 +103,8 @@ class Ballot:
             seated = self.seat if present is self._seated else None
             if seated is not None and seated.term.token != entry.resume:
                 return Reason.EXPIRED
-            return self._grave(entry.resume, entry.holder) if entry.resume <= self.buried else None
+            buried = entry.resume <= self.graves.buried
+            return self._grave(entry.resume, entry.holder) if buried else None
         if present is not None:
             return None
         if entry.no_wait and (self.seat or self.queue or self.arriving):
@@ -198,12 +196,11 @@ class Ballot:
         the last promise, `good_until`, has run out, and released then.
         """
         if self.seat is not None:
-            self.trusted_until = max(good_until, self.seat.candidacy.trusts_elsewhere)
+            until = max(good_until, self.seat.candidacy.trusts_elsewhere)
             self._vacate(Reason.BACKEND_LOST, doom=True)
-            self._effects.append(Later(self.trusted_until))
-        for _, farewells in (*self.doomed.values(), *self.resigned.values()):
-            self._dismiss(farewells)
-        self.resigned.clear()
+            self.graves.kept_until = until
+            self._effects.append(Later(until))
+        self._effects.extend(self.graves.dismissals())
         for candidacy in list(self._candidacies()):
             self._dismiss(candidacy.leaving)
             self._end(candidacy, Reason.BACKEND_UNAVAILABLE, None)
@@ -276,7 +273,7 @@ class Ballot:
         """Take in the answer to the Acquire under way."""
         op, self.op, self.picture.unsure = self.op, None, False
         assert isinstance(op, Acquire)
-        self._bid_farewell(term)
+        self._effects.extend(self.graves.farewells(term))
         if self.seat is not None and op.holder == self.seat.candidacy.holder:
             self._confirm(self.seat, op, term, session)
             return
@@ -287,17 +284,17 @@ class Ballot:
             return
         self._hear(term, now)
         if mine and term is not None and self.find(term.holder) is None:
-            self._doom(term)
+            self.graves.doom(term)
         if candidacy is not None:
             self._not_won(candidacy, op, term)
 
     def _landed(self, term: Term, op: Acquire, candidacy: Candidacy | None) -> None:
         """The term of who was bid for hangs on this gateway's session: seat it, or end it."""
-        alive = term.token > self.buried
+        alive = term.token > self.graves.buried
         if alive and candidacy is not None and candidacy.entry.resume in (None, term.token):
             self._take_seat(candidacy, term, resumed=op.resume is not None)
         else:
-            self._doom(term)
+            self.graves.doom(term)
 
     def _take_seat(self, candidacy: Candidacy, term: Term, *, resumed: bool) -> None:
         if self.seat is not None:
@@ -348,7 +345,7 @@ class Ballot:
     def answered(self, term: Term | None, session: str, now: float) -> None:
         """Take in the answer to the Read under way."""
         self.op, self.picture.unsure = None, False
-        self._bid_farewell(term)
+        self._effects.extend(self.graves.farewells(term))
         if self.seat is not None:
             self._confirm(self.seat, None, term, session)
             return
@@ -378,9 +375,7 @@ class Ballot:
         """Take in that the Release under way is done: the term is over for everybody."""
         op, self.op = self.op, None
         assert isinstance(op, Release)
-        term, farewells = self.doomed.pop(op.term.token)
-        if farewells:
-            self.resigned[term.token] = (term, farewells)
+        self.graves.release(op.term.token)
         known = self.known
         if known is not None and known.token <= op.term.token and not self.picture.overtaken:
             self._learn(None)
@@ -388,15 +383,6 @@ class Ballot:
         if self.picture.rivals(now) or self._releases % COURTESY == 0:
             self.not_before = now + self.pause()
             self._effects.append(Later(self.not_before))
-
-    def _bid_farewell(self, present: Term | None) -> None:
-        """Tell those who resigned what an answer younger than their release says."""
-        for term, farewells in self.resigned.values():
-            moved = present is not None and present.token == term.token
-            reason = Reason.SUPERSEDED if moved else None
-            view = View(State.LOST, term, reason=reason) if moved else None
-            self._effects.extend(End(each, reason, view, term) for each in farewells)
-        self.resigned.clear()
 
     def failed(self) -> None:
         """The operation under way ended without an answer."""
@@ -445,8 +431,8 @@ class Ballot:
         """End what hangs on the session for nobody; drop who leads elsewhere by a newer attempt."""
         own = self.find(known.holder)
         if known.session == session.name:
-            if own is None or known.token <= self.buried:
-                self._doom(known)
+            if own is None or known.token <= self.graves.buried:
+                self.graves.doom(known)
         elif own is not None and own.entry.resume is None and own.outdone_by(known):
             self._drop(own, Reason.SUPERSEDED)
 
@@ -458,8 +444,7 @@ class Ballot:
         """List what the session must keep for this election."""
         if self.seat is not None:
             yield Claim(self.election, self.seat.term.token)
-        if now < self.trusted_until:
-            yield from (Claim(self.election, token) for token in self.doomed)
+        yield from (Claim(self.election, token) for token in self.graves.claims(now))
         if self.picture.unsure or isinstance(self.op, Acquire):
             yield Claim(self.election, None)
 
@@ -476,7 +461,7 @@ class Ballot:
     @property
     def busy(self) -> bool:
         """Whether the store holds something for this ballot, or is being asked about it."""
-        return bool(self.seat or self.doomed or self.resigned or self.op or self.picture.unsure)
+        return bool(self.seat or self.graves or self.op or self.picture.unsure)
 
     def find(self, holder: str) -> Candidacy | None:
         """Find the candidacy of `holder` on this gateway."""
@@ -537,15 +522,10 @@ class Ballot:
         if reason is not None:
             why = Reason.GATEWAY_DRAINING if seat.candidacy.parting else reason
             self._end(seat.candidacy, why, views.lost(seat.candidacy, why, seat))
-        if reason is not Reason.SUPERSEDED:
-            self.buried = max(self.buried, seat.term.token)
         if doom:
-            self._doom(seat.term, farewells)
-
-    def _doom(self, term: Term, farewells: list[Farewell] | None = None) -> None:
-        self.buried = max(self.buried, term.token)
-        _, waiting = self.doomed.setdefault(term.token, (term, []))
-        waiting.extend(farewells or ())
+            self.graves.doom(seat.term, farewells or ())
+        elif reason is not Reason.SUPERSEDED:
+            self.graves.bury(seat.term)
 
     def _dismiss(self, farewells: list[Farewell]) -> None:
         for farewell in farewells:

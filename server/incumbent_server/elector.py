@@ -198,7 +198,7 @@ class Elector:
             resume=term.token,
         )
         ballot = self._ballot(election)
-        if term.token <= ballot.buried and term.session != self._keeper.session.name:
+        if term.token <= ballot.graves.buried and term.session != self._keeper.session.name:
             raise refused(
                 Reason.HELD_BY_OTHER_GATEWAY, election
             )  # it had left as it was ended here

@@ -1,0 +1,75 @@
+"""The terms of one election that this gateway ends: doomed, then released, then known to be over.
+
+doomed ── its promise has run out, Release ──► released ── an answer younger than that ──► over
+│
+└── it had moved away before ──► SUPERSEDED
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from incumbent_backends.api import Term
+from incumbent_server.candidacy import End, Farewell, State, View
+from incumbent_server.reasons import Reason
+
+Grave = tuple[Term, list[Farewell]]  # and who waits to hear that it is over
+
+
+@dataclass(slots=True)
+class Graves:
+    """What is to be ended, and who is told so. `buried` is the highest token ended here."""
+
+    buried: int = 0
+    kept_until: float = -math.inf  # a promise still runs: nothing doomed is released before
+    _doomed: dict[int, Grave] = field(default_factory=dict)
+    _released: dict[int, Grave] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self._doomed or self._released)
+
+    def bury(self, term: Term) -> None:
+        """From now on this token is never renewed, trusted or resumed here."""
+        self.buried = max(self.buried, term.token)
+
+    def doom(self, term: Term, farewells: Iterable[Farewell] = ()) -> None:
+        """Bury a term that has to be ended in the store."""
+        self.bury(term)
+        _, waiting = self._doomed.setdefault(term.token, (term, []))
+        waiting.extend(farewells)
+
+    @property
+    def doomed(self) -> Term | None:
+        """The term to be released next."""
+        return next((term for term, _ in self._doomed.values()), None)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether somebody who resigned waits for an answer of the store."""
+        return bool(self._released)
+
+    def claims(self, now: float) -> list[int]:
+        """List the tokens that the session must keep for a promise that still runs."""
+        return list(self._doomed) if now < self.kept_until else []
+
+    def release(self, token: int) -> None:
+        """Take in that the store has ended the term, or that it had left before."""
+        term, farewells = self._doomed.pop(token)
+        if farewells:
+            self._released[token] = (term, farewells)
+
+    def farewells(self, present: Term | None) -> Iterator[End]:
+        """Tell those who resigned what an answer younger than their release says."""
+        released, self._released = self._released, {}
+        for term, farewells in released.values():
+            moved = present is not None and present.token == term.token
+            reason = Reason.SUPERSEDED if moved else None
+            view = View(State.LOST, term, reason=reason) if moved else None
+            yield from (End(farewell, reason, view, term) for farewell in farewells)
+
+    def dismissals(self) -> Iterator[End]:
+        """Tell those who resigned that no answer will come: the session is lost."""
+        for _, farewells in (*self._doomed.values(), *self._released.values()):
+            yield from (End(each, Reason.BACKEND_UNAVAILABLE, None) for each in farewells)
+            farewells.clear()
+        self._released.clear()

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,8 @@ SCENARIOS: dict[str, Scenario] = {
 async def measure(names: Sequence[str], *, quick: bool, folder: Path | None) -> list[Report]:
     """Run scenarios one after the other, each with servers and a folder of its own."""
     progress, reports = Progress(), []
+    if (task := asyncio.current_task()) is not None:  # on SIGTERM the servers end with us
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     for name in names:
         with tempfile.TemporaryDirectory(prefix="incumbent-bench-", dir=folder) as place:
             result = await SCENARIOS[name](Path(place), progress, quick=quick)

@@ -293,6 +293,10 @@ class Ballot:
         alive = term.token > self.graves.buried
         if alive and candidacy is not None and candidacy.entry.resume in (None, term.token):
             self._take_seat(candidacy, term, resumed=op.resume is not None)
+            return
+        if candidacy is not None and candidacy.leaving and candidacy.entry.resume is None:
+            self.graves.doom(term, candidacy.leaving)  # told when its credential's term is over
+            self._remove(candidacy)
         else:
             self.graves.doom(term)
 
@@ -302,13 +306,14 @@ class Ballot:
         self._remove(candidacy)
         self.seat = Seat(candidacy, term)
         self.picture.doubt = self.picture.contradicts(term)
-        self._effects.append(Won(term, resumed))
         self._learn(term)
         if candidacy.leaving:
+            self._effects.append(Won(term, resumed))
             self._vacate(Reason.RESIGNED, doom=True, farewells=candidacy.leaving)
             return
         self._wake_at(self._deadline(candidacy))
         self._tell(candidacy)
+        self._effects.append(Won(term, resumed))
 
     def _not_won(self, candidacy: Candidacy, op: Acquire, term: Term | None) -> None:
         own = term if term is not None and term.holder == candidacy.holder else None

@@ -11,6 +11,7 @@ watch, and `_judge` ends silent candidacies, and everything when the session is 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -319,10 +320,11 @@ class Elector:
                 listener.finish(effect)
             case Later(instant):
                 self._spawn(self._later(ballot, instant))
-            case Won(term, resumed):
-                self._witness.won(term, resumed=resumed)
+            case Won(term, resumed):  # after who was told wakes up: a log line takes its time
+                loop = asyncio.get_running_loop()
+                loop.call_soon(partial(self._witness.won, term, resumed=resumed))
             case Gone(term, reason):
-                self._witness.gone(term, reason)
+                asyncio.get_running_loop().call_soon(self._witness.gone, term, reason)
 
     async def _later(self, ballot: Ballot, instant: float) -> None:
         while (left := instant - self._world.now()) > 0:  # a timer may fire a little early
@@ -331,8 +333,12 @@ class Elector:
 
     async def _work(self, ballot: Ballot) -> None:
         """Do what the ballot asks of the store, one operation at a time, until it asks nothing."""
-        while await self._retry.unavailable(self._step, ballot):
-            pass
+        more = True
+        while more:
+            try:
+                more = await self._step(ballot)
+            except Unavailable:
+                more = await self._retry.unavailable(self._step, ballot)
         self._working.discard(ballot.election)
         self._settle(ballot)
 

@@ -331,3 +331,24 @@ def test_a_loss_of_the_session_ends_no_term_before_its_trust_is_over() -> None:
     assert 7 in booth.claims()
     booth.wait(old.good_until - booth.now + 0.001)
     assert booth.op() == Release(MINE)
+
+
+def test_who_resigns_while_an_older_wish_of_its_credential_is_under_way_is_told_in_the_end() -> (
+    None
+):
+    booth = Booth()
+    ann = booth.lead(entry("ann", keep=False))
+    booth.ballot.proclaim(booth.seats[ann], b"new", booth.now)
+    booth.acquire()
+    booth.leave(ann)  # RELEASE: the term is doomed
+    again = booth.enter(entry("ann", 2, keep=False))
+    booth.resign(again)
+    booth.answer(term(7, "ann", value=b"new"))
+    assert booth.op() == Release(term(7, "ann"))
+    booth.ballot.released(booth.now)
+    assert booth.end(again) is None, "not before the store has shown that it is over"
+    assert booth.op() == Read()
+    booth.read(None)
+    assert booth.reason(again) is None
+    assert booth.op() is None
+    assert booth.ballot.idle

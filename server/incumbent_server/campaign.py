@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from incumbent_server.candidacy import Candidacy, End, View
+from incumbent_server.candidacy import Answer, Candidacy, End, View
 from incumbent_server.reasons import Reason, Refused
 
 if TYPE_CHECKING:
@@ -50,11 +50,12 @@ class Campaign:
         assert self._candidacy is not None
         return self._elector.pace(self._candidacy.entry.ttl)
 
-    def heartbeat(self, sequence: int) -> None:
-        """Count heartbeat `sequence` as read now."""
+    def heartbeat(self, sequence: int) -> Answer | None:
+        """Count heartbeat `sequence` as read now; None where `view()` is the answer."""
         candidacy = self._owned()
-        if candidacy is not None and self._ballot is not None:
-            self._elector.heartbeat(self._ballot, candidacy, sequence)
+        if candidacy is None or self._ballot is None:
+            return None
+        return self._elector.heartbeat(self._ballot, candidacy, sequence)
 
     def proclaim(self, value: bytes) -> None:
         """Publish a new value; Refused (NOT_LEADER) unless this stream leads."""

@@ -53,6 +53,14 @@ class View(NamedTuple):
         return self._replace(reason=reason)
 
 
+class Answer(NamedTuple):
+    """What a heartbeat of a sound leader is answered with: its View in numbers."""
+
+    term: Term
+    trust: float  # seconds, counted from the heartbeat
+    next_heartbeat_in: float  # seconds
+
+
 @dataclass(slots=True, eq=False)
 class Candidacy:
     """One credential on this gateway, under its newest enter."""

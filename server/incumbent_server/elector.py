@@ -28,6 +28,7 @@ from incumbent_server.ballot import Ballot
 from incumbent_server.campaign import Campaign, Resignation
 from incumbent_server.candidacy import (
     Acquire,
+    Answer,
     Candidacy,
     Census,
     Effect,
@@ -260,15 +261,22 @@ class Elector:
     def pace(self, ttl: float) -> float:
         return min(ttl, self._ttl) / 3 * self._world.uniform(0.8, 1.0)
 
-    def heartbeat(self, ballot: Ballot, candidacy: Candidacy, sequence: int) -> None:
-        now = self._world.now()
-        if now >= self._keeper.session.lost_at:
+    def heartbeat(self, ballot: Ballot, candidacy: Candidacy, sequence: int) -> Answer | None:
+        """Count a heartbeat; None where a whole view has to be told."""
+        now, session = self._world.now(), self._keeper.session
+        if now >= session.lost_at:
             self._keeper.check()
         ballot.heartbeat(candidacy, sequence, now)
-        if ballot.seat is None:
+        seat = ballot.seat
+        if seat is None:
             self._settle(ballot)
-        else:
-            self._silence.expect(ballot.election, ballot.wake)
+            return None
+        self._silence.expect(ballot.election, ballot.wake)
+        plain = seat.candidacy is candidacy and not (seat.unconfirmed or candidacy.parting)
+        if not plain or session.standing(now) is not Standing.SOUND:
+            return None
+        ttl = candidacy.entry.ttl
+        return Answer(seat.term, session.trust(now, ttl), self.pace(ttl))
 
     def proclaim(self, ballot: Ballot, candidacy: Candidacy, value: bytes) -> bool:
         leads = ballot.proclaim(candidacy, value, self._world.now())

@@ -8,7 +8,7 @@ from google.protobuf import duration_pb2
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent_backends.api import Expiry, Limits, Term
 from incumbent_server import validate
-from incumbent_server.candidacy import Entry, State, View
+from incumbent_server.candidacy import Answer, Entry, State, View
 from incumbent_server.clock import World
 from incumbent_server.errors import to_proto_reason
 
@@ -86,6 +86,16 @@ class Responses:
         response.sequence = view.sequence
         _set(response, "trust_for", view.trust)
         _set(response, "next_heartbeat_in", next_heartbeat_in)
+        return response
+
+    def again(self, answer: Answer, sequence: int) -> pb.CampaignResponse | None:
+        """Make a sound leader's next message; None where the last one told anything else."""
+        last, response = self._last, self._response
+        if last is None or last.state is not State.LEADING or last.term is not answer.term:
+            return None
+        response.sequence = sequence
+        _set(response, "trust_for", answer.trust)
+        _set(response, "next_heartbeat_in", answer.next_heartbeat_in)
         return response
 
 

@@ -88,8 +88,20 @@ class CampaignStream:
         """Answer at once, without waking the writer: this is what a gateway does all day."""
         self._sequence = validate.sequence(sequence, self._sequence)
         self._metrics.heartbeat()
-        campaign.heartbeat(sequence)
-        await self._send(campaign)
+        answer = campaign.heartbeat(sequence)
+        response = None
+        if answer is not None and not (self._sending or self._made):
+            response = self._responses.again(answer, sequence)
+        if response is None:
+            await self._send(campaign)
+            return
+        self._sending = True
+        try:
+            await self._context.write(response)
+        finally:
+            self._sending = False
+        if self._due:
+            await self._send(campaign)
 
     def _handle(self, campaign: Campaign, request: pb.CampaignRequest) -> None:
         match request.WhichOneof("message"):

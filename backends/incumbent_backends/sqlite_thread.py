@@ -11,7 +11,7 @@ from queue import PriorityQueue
 from threading import Lock, Thread
 from typing import NamedTuple, TypeVar
 
-from incumbent_backends.api import Unavailable
+from incumbent_backends.api import Rejected, Unavailable
 from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile, is_busy
 
 T = TypeVar("T")
@@ -129,6 +129,8 @@ class SqliteThread:
                 if time.monotonic() >= give_up:
                     self._hindered = time.monotonic()
                     raise self._file.translate(error) from error
+            except (ValueError, TypeError, OverflowError) as error:
+                raise Rejected(f"{self._file} holds a row that no gateway wrote") from error
             time.sleep(NAP)
 
     def _once(self, job: Callable[[sqlite3.Connection], T]) -> T:

@@ -92,9 +92,11 @@ def reading(db: sqlite3.Connection) -> Iterator[None]:
 class _Look:
     """The connection's side: what is read, when, into a picture. Begun anew after an error."""
 
-    def __init__(self, db: sqlite3.Connection, namespace: str, clock: Clock) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, namespace: str, clock: Clock, patience: Patience
+    ) -> None:
         self.picture = Picture()
-        self.patience = Patience()
+        self.patience = patience
         self._db = db
         self._names: dict[str, object] = {"namespace": namespace}
         self._clock = clock
@@ -157,6 +159,7 @@ class SqliteWatch:
         self._namespace = namespace
         self._clock = clock
         self._upkeep = upkeep
+        self._patience = Patience()  # outlives a look that failed: the renewals seen stay seen
         self._wake = threading.Event()
         self._lock = threading.Lock()  # guards the next three
         self._subscribers: list[Subscriber] = []
@@ -226,7 +229,7 @@ class SqliteWatch:
         """Look until stopped, on one connection and one picture."""
         db = self._file.connect(read_only=True, patience=BUSY_SECONDS)
         try:
-            look = _Look(db, self._namespace, self._clock)
+            look = _Look(db, self._namespace, self._clock, self._patience)
             while not self._stopped:
                 self._tick(look)
                 if self._wake.wait(POLL):
@@ -240,13 +243,15 @@ class SqliteWatch:
             newcomers, self._newcomers = self._newcomers, []
             told = list(self._subscribers)
             self._subscribers += newcomers
-        news = look.look()
+        try:
+            news = look.look()
+        finally:  # also where a row cannot be read: sessions are read before rows
+            self._end_silent(look.patience)
         if news:
             for subscriber in told:
                 subscriber.tell(news)
         for subscriber in newcomers:
             subscriber.tell(look.picture.all_led(), synced=True)
-        self._end_silent(look.patience)
         if news is not None:
             time.sleep(REST)
         if time.monotonic() >= self._sweep_at:
@@ -271,5 +276,6 @@ class SqliteWatch:
             self._subscribers, self._newcomers = [], []
         for subscriber in failed:
             subscriber.fail(error)
+        self._wake.clear()
         if not self._stopped:
             self._wake.wait(AGAIN)

@@ -51,6 +51,8 @@ def _own(ballot: "Ballot", session: Session) -> Acquire | None:
 def _bid(ballot: "Ballot", now: float, session: Session) -> Acquire | None:
     if ballot.draining or now < ballot.not_before or session.standing(now) is not Standing.SOUND:
         return None
+    if ballot.known is not None and not ballot.queue.hasty:
+        return None
     head = ballot.queue.head(now, ballot.backend_ttl)
     if head is None or (ballot.known is not None and not head.entry.no_wait):
         return None

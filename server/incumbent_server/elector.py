@@ -408,13 +408,13 @@ class Elector:
             self._settle(ballot)
         self._changed.set()
 
-    def _learn(self, election: str, term: Term | None) -> None:
+    def _learn(self, election: str, term: Term | None, vacated: bool) -> None:
         mine = term is not None and term.session == self._backend.session
         ballot = self._ballot(election) if mine else self._ballots.get(election)
         if ballot is not None:
             ballot.news(term, self._backend.session, self._world.now())
             self._settle(ballot)
-        self._observers.publish(election, term)
+        self._observers.publish(election, term, vacated=vacated)
 
     # -- silence -----------------------------------------------------------------------------
 

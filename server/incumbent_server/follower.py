@@ -12,6 +12,9 @@ from incumbent_server.store import Witness
 class Follower:
     """Follows one watch after the other; `learn` is called for each piece of news.
 
+    Its last argument: whether the election was vacant since the leader told before, though the
+    watch, which tells the latest state only, did not say so.
+
     `leaders` holds the led elections. Once `synced`, it was whole at least once; `whole` is called
     each time it is.
     """
@@ -21,7 +24,7 @@ class Follower:
         backend: Backend,
         world: World,
         witness: Witness,
-        learn: Callable[[str, Term | None], None],
+        learn: Callable[[str, Term | None, bool], None],
         whole: Callable[[], None],
     ) -> None:
         self.leaders: dict[str, Term] = {}
@@ -58,8 +61,8 @@ class Follower:
                 raise
 
     def _tell(self, election: str, term: Term | None) -> None:
+        before = self.leaders.pop(election, None)
         if term is not None:
             self.leaders[election] = term
-        else:
-            self.leaders.pop(election, None)
-        self._learn(election, term)
+        vacated = before is not None and term is not None and before.token != term.token
+        self._learn(election, term, vacated)

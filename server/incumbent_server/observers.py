@@ -23,27 +23,37 @@ class Observer:
 
     def __init__(self, key: str, present: Mapping[str, Term | None]) -> None:
         self.key = key
-        self._pending: dict[str, Term | None] = dict(present)
+        self._pending: dict[str, tuple[bool, Term | None]] = {
+            election: (False, term) for election, term in present.items()
+        }
         self._changed = asyncio.Event()
         self._over = False
 
-    def put(self, election: str, term: Term | None) -> None:
-        """Replace what is still unread of `election`."""
-        self._pending[election] = term
+    def put(self, election: str, term: Term | None, *, vacated: bool) -> None:
+        """Replace what is still unread of `election`; `vacated`: nobody led in between."""
+        unread = self._pending.get(election)
+        if unread is not None:
+            vacated = vacated or unread[0] or unread[1] is None
+        self._pending[election] = (vacated and term is not None, term)
         self._changed.set()
 
-    def take(self) -> dict[str, Term | None]:
-        """Hand over what changed since the last call."""
+    def take(self) -> list[tuple[str, Term | None]]:
+        """Hand over what changed since the last call, by name; a vacancy before its successor."""
         pending, self._pending = self._pending, {}
         self._changed.clear()
-        return pending
+        told: list[tuple[str, Term | None]] = []
+        for election, (vacated, term) in sorted(pending.items(), key=lambda item: item[0]):
+            if vacated:
+                told.append((election, None))
+            told.append((election, term))
+        return told
 
     def finish(self) -> None:
         """Let the reader go: this gateway drains."""
         self._over = True
         self._changed.set()
 
-    async def changes(self) -> dict[str, Term | None]:
+    async def changes(self) -> list[tuple[str, Term | None]]:
         """Wait until something changed, then hand it over; Refused once the gateway drains."""
         while not self._pending:
             if self._over:
@@ -76,8 +86,8 @@ class Observers:
             for observer in group:
                 observer.finish()
 
-    def publish(self, election: str, term: Term | None) -> None:
+    def publish(self, election: str, term: Term | None, *, vacated: bool = False) -> None:
         """Tell everybody who looks at `election`. (A name never ends at a "/", a prefix does.)"""
         for key in (election, *prefixes(election)):
             for observer in self._by_key.get(key, ()):
-                observer.put(election, term)
+                observer.put(election, term, vacated=vacated)

@@ -1,7 +1,7 @@
 """The ElectionService: each RPC checks its request, asks the elector, and answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -132,8 +132,10 @@ class ElectionService(election_service_pb2_grpc.ElectionServiceServicer):
         except asyncio.CancelledError:
             code = StatusCode.CANCELLED
             raise
+        except aio.InternalError:  # the client left while something was on its way to it
+            code = StatusCode.CANCELLED
         except Exception:
-            if context.done():  # the client left while something was on its way to it
+            if context.done():
                 code = StatusCode.CANCELLED
                 return
             code = StatusCode.INTERNAL
@@ -155,8 +157,8 @@ class ElectionService(election_service_pb2_grpc.ElectionServiceServicer):
             self._streams -= 1
 
 
-async def _tell(context: Context, terms: Mapping[str, Term | None]) -> None:
-    for election, term in sorted(terms.items(), key=lambda item: item[0]):
+async def _tell(context: Context, news: Iterable[tuple[str, Term | None]]) -> None:
+    for election, term in news:
         await context.write(pb.ObserveResponse(election=election, term=to_term(term)))
 
 

@@ -149,7 +149,7 @@ class Gateway:
         await elector.until_ready()
         observer = elector.observe()
         while True:
-            for election, term in (await observer.changes()).items():
+            for election, term in await observer.changes():
                 token = term.token if term is not None else 0
                 self._history.note(f"{self.name} eye", "sees", election, token)
                 self.seen[election] = token

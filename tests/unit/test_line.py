@@ -1,5 +1,7 @@
 """The line: first come first served, at any length, the silent passed over."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,3 +61,17 @@ def test_who_moves_up_is_told_as_far_as_the_first_places_go() -> None:
     assert line.leave(people[-1]) == []
     assert line.leave(people[1]) == people[2 : TOLD + 1]
     assert line.leave(people[1]) == []
+
+
+def test_it_knows_whether_somebody_will_not_wait() -> None:
+    line, person = Line(), candidacy(1)
+    known: list[bool] = []
+    line.join(person)
+    known.append(line.hasty)
+    person.entry = replace(person.entry, no_wait=True)
+    line.note(person)
+    known.append(line.hasty)
+    line.leave(person)
+    known.append(line.hasty)
+    line.note(person)
+    assert [*known, line.hasty] == [False, True, False, False]

@@ -74,7 +74,7 @@ class Ballot:
     def enter(self, entry: Entry, stream: Stream, now: float) -> Candidacy | None:
         """Admit a stream; None when it ended at once (the End effect says why)."""
         present = self.find(entry.holder)
-        refusal = self._refusal(entry, present, now)
+        refusal = self._refusal(entry, present)
         if refusal is not None:
             over = refusal in (Reason.EXPIRED, Reason.SUPERSEDED)
             view = View(State.LOST, None, reason=refusal) if over else None
@@ -95,7 +95,7 @@ class Ballot:
         self._tell(present)
         return present
 
-    def _refusal(self, entry: Entry, present: Candidacy | None, now: float) -> Reason | None:
+    def _refusal(self, entry: Entry, present: Candidacy | None) -> Reason | None:
         if self.draining:
             return Reason.GATEWAY_DRAINING
         if present is not None and (present.leaving or entry.attempt <= present.entry.attempt):
@@ -108,10 +108,8 @@ class Ballot:
             return self._grave(entry.resume, entry.holder) if buried else None
         if present is not None:
             return None
-        if entry.no_wait:
-            present = self.queue.head(now, self.backend_ttl)
-            if self.seat or self.arriving or present:
-                return Reason.HELD_BY_ANOTHER
+        if entry.no_wait and (self.seat or self.queue or self.arriving):
+            return Reason.HELD_BY_ANOTHER
         full = len(self.queue) + len(self.arriving) >= self.capacity
         return Reason.TOO_MANY_CANDIDATES if full else None
 

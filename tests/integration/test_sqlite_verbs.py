@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from incumbent_backends.api import Claim, Snapshot, Unavailable
+from incumbent_backends.api import Claim, Rejected, Snapshot, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
 from tests.integration.sqlite_store import (
@@ -288,3 +288,13 @@ async def test_people_see_who_leads(path: Path, backend: Sqlite) -> None:
     assert found == [("tests", "team/scheduler", "node-a", term.token)]
     sql(path, "DELETE FROM incumbent_session")
     assert sql(path, "SELECT * FROM incumbent_leaders") == []
+
+
+async def test_a_row_that_no_gateway_wrote_is_rejected_in_words(path: Path) -> None:
+    async with build(path) as backend:
+        term = await lead(backend)
+        sql(path, "UPDATE incumbent_term SET begin_time = 'yesterday'")
+        with pytest.raises(Rejected, match="no gateway wrote"):
+            await backend.read(term.election)
+        sql(path, "UPDATE incumbent_term SET begin_time = ?", term.begin_time.isoformat())
+        assert (await backend.read(term.election)).term == term

@@ -262,13 +262,18 @@ class Ballot:
             self._learn(term)
 
     def renewed(self, asked: frozenset[int], survivors: frozenset[int], session: str) -> None:
-        """Take in a renewal: what was asked to be kept and did not survive is gone."""
+        """Take in a renewal: what was asked to be kept and did not survive is gone from here.
+
+        Whether it is over or has moved away is read first; nothing is promised meanwhile.
+        """
         if self.seat is None:
             return
         token = self.seat.term.token
-        if self.seat.term.session != session or (token in asked and token not in survivors):
+        if self.seat.term.session != session:
             self._vacate(Reason.BACKEND_LOST, doom=False)
             self._learn(None)
+        elif token in asked and token not in survivors:
+            self.seat.missing = self.picture.doubt = True
 
     def acquired(self, term: Term | None, session: str, now: float) -> None:
         """Take in the answer to the Acquire under way."""
@@ -341,6 +346,7 @@ class Ballot:
         lives = term is not None and term.token == seat.term.token
         if lives and term is not None and term.session == session:
             seat.term = self.picture.known = term
+            seat.missing = False
             if op is not None and seat.wanted is op.value:
                 seat.wanted = None
             self._tell(seat.candidacy)

@@ -124,11 +124,12 @@ class Seat:
     candidacy: Candidacy
     term: Term
     wanted: bytes | None = None  # a proclaimed value that the store has not confirmed
+    missing: bool = False  # a renewal did not find it
 
     @property
     def unconfirmed(self) -> bool:
-        """Whether the store does not know the newest attempt yet."""
-        return self.term.attempt < self.candidacy.entry.attempt
+        """Whether the store does not know the newest attempt yet, or missed the term."""
+        return self.missing or self.term.attempt < self.candidacy.entry.attempt
 
 
 # -- what a ballot asks of the store, one at a time

@@ -2,6 +2,7 @@
 
 import pytest
 
+from incumbent_backends.api import Term
 from incumbent_server.candidacy import Acquire, End, Gone, Read, Release, State, Tell, Won
 from incumbent_server.reasons import Reason
 from incumbent_server.session import Session
@@ -511,13 +512,23 @@ def test_a_lost_session_ends_the_term_here_and_sends_the_others_elsewhere() -> N
     assert [each.holder for each in booth.ballot.queue] == ["bob"]  # KEEP keeps its place
 
 
-def test_a_term_that_did_not_survive_the_renewal_is_lost() -> None:
+@pytest.mark.parametrize(
+    ("present", "reason"),
+    [(None, Reason.BACKEND_LOST), (term(7, "ann", 2, session=THERE), Reason.SUPERSEDED)],
+    ids=["ended", "moved"],
+)
+def test_a_term_that_did_not_survive_the_renewal_is_lost(
+    present: Term | None, reason: Reason
+) -> None:
     booth = Booth()
     ann = booth.lead(entry("ann"))
     booth.ballot.renewed(frozenset({7}), frozenset({7}), HERE)
-    assert booth.token == 7
+    assert booth.view(ann) is not None
     booth.ballot.renewed(frozenset({7}), frozenset(), HERE)
-    assert booth.reason(ann) is Reason.BACKEND_LOST
+    assert booth.view(ann) is None, "nothing is promised until the store says which it is"
+    assert booth.op() == Read()
+    booth.read(present)
+    assert booth.reason(ann) is reason
 
 
 def test_a_term_won_while_the_renewal_was_under_way_is_not_judged_by_it() -> None:

@@ -117,7 +117,7 @@ async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> Asyn
         )
         checks = health.aio.HealthServicer()
         server, grpc = _grpc_server(settings, service, checks)
-        http = await _http_server(stack, settings.http, application(elector, metrics.registry))
+        http = await _http_server(stack, settings.http, application(elector, metrics))
         await server.start()
         stack.push_async_callback(server.stop, GRACE)
         gc.collect()

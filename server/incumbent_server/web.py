@@ -3,19 +3,18 @@
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from incumbent_backends.api import Term
 from incumbent_server import validate
 from incumbent_server.elector import Elector
 from incumbent_server.reasons import Reason, Refused
+from incumbent_server.telemetry import Metrics
 
 _STATUS = {Reason.INVALID_FIELD: 400, Reason.BACKEND_UNAVAILABLE: 503, Reason.BACKEND_REJECTED: 503}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(elector: Elector, registry: CollectorRegistry) -> web.Application:
+def application(elector: Elector, telemetry: Metrics) -> web.Application:
     """Make the HTTP side of a gateway."""
 
     async def live(request: web.Request) -> web.Response:
@@ -27,8 +26,8 @@ def application(elector: Elector, registry: CollectorRegistry) -> web.Applicatio
         return web.json_response({"status": "not ready"}, status=503)
 
     async def metrics(request: web.Request) -> web.Response:
-        headers = {"Content-Type": CONTENT_TYPE_LATEST}
-        return web.Response(body=generate_latest(registry), headers=headers)
+        body, content_type = telemetry.exposition()
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def leader(request: web.Request) -> web.Response:
         election = validate.election(_parameter(request, "election"))

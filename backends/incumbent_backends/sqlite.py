@@ -125,7 +125,13 @@ class Sqlite:
         resume: int | None = None,
     ) -> Snapshot:
         bid = Bid(election, holder, attempt, candidate, value, resume)
-        return await self._write(lambda db: self._session.acquire(db, bid))
+
+        def acquire(db: sqlite3.Connection) -> Snapshot:
+            after = self._session.acquire(db, bid)
+            self._watch.answered(election)
+            return after
+
+        return await self._write(acquire)
 
     async def release(self, term: Term) -> None:
         await self._write(lambda db: self._session.release(db, term))

@@ -1,6 +1,6 @@
 """What a watcher has read of a namespace and what it has told: no I/O, no clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from incumbent_backends.api import Snapshot, Term
@@ -25,6 +25,7 @@ class Picture:
         self._rows: dict[str, Row] = {}
         self._live: frozenset[str] = frozenset()
         self._told: dict[str, Term] = {}
+        self._owed: set[str] = set()
 
     def all_led(self) -> list[Snapshot]:
         """Every led election, for somebody who begins to watch."""
@@ -32,6 +33,13 @@ class Picture:
 
     def has_vacant(self) -> bool:
         return len(self._rows) > len(self._told)
+
+    def owe(self, elections: Iterable[str]) -> None:
+        """Tell of these at the next update even if nothing seems to have changed.
+
+        Somebody knows of a change from elsewhere, and it may have been undone before a look.
+        """
+        self._owed.update(elections)
 
     def differing(self, outline: Iterable[Sequence[object]]) -> tuple[list[str], list[str]]:
         """Compare [election, version, token, session, attempt] of every row with what is known.
@@ -47,12 +55,12 @@ class Picture:
         return row is not None and [*row[:4], row.attempt] == line
 
     def update(
-        self, live: frozenset[str], rows: Iterable[Row], gone: Iterable[str] = ()
+        self, live: frozenset[str], rows: Iterable[Row], gone: Collection[str] = ()
     ) -> list[Snapshot]:
         """Take in what one transaction read; return what differs from what was told."""
-        touched = set(gone)
-        for name in touched:
+        for name in gone:
             self._rows.pop(name, None)
+        touched = {*gone, *self._owed}
         for row in rows:
             self._rows[row.election] = row
             self.highest = max(self.highest, row.version)
@@ -61,15 +69,17 @@ class Picture:
             turned = live ^ self._live
             touched.update(row.election for row in self._rows.values() if row.session in turned)
             self._live = live
-        return [news for name in sorted(touched) if (news := self._news(name)) is not None]
+        news = [item for name in sorted(touched) if (item := self._news(name)) is not None]
+        self._owed.clear()
+        return news
 
     def _news(self, name: str) -> Snapshot | None:
         row = self._rows.get(name)
         term = row.term() if row is not None and row.session in self._live else None
-        if term == self._told.get(name):
+        if term == self._told.get(name) and name not in self._owed:
             return None
         if term is None:
-            del self._told[name]
+            self._told.pop(name, None)
         else:
             self._told[name] = term
         return snapshot(name, row, term)

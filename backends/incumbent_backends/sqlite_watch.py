@@ -22,7 +22,7 @@ from incumbent_backends.sqlite_picture import Patience, Picture, SessionRow
 from incumbent_backends.sqlite_rows import SQL, Row, decode_rows
 
 POLL = 0.01  # between two looks at data_version
-REST = 0.002  # least time between two looks, however busy the file is
+REST = 0.002  # from a write here to the look: so many writes are one look
 WHOLE_LOOK = 0.25  # least time between two whole looks
 SWEEP = 10.0  # vacant rows stay this long, so that every watcher's quick look finds them
 AGAIN = 0.25  # after an error
@@ -161,9 +161,10 @@ class SqliteWatch:
         self._upkeep = upkeep
         self._patience = Patience()  # outlives a look that failed: the renewals seen stay seen
         self._wake = threading.Event()
-        self._lock = threading.Lock()  # guards the next three
+        self._lock = threading.Lock()  # guards the next four
         self._subscribers: list[Subscriber] = []
         self._newcomers: list[Subscriber] = []
+        self._answered: set[str] = set()  # elections that a verb here has told of
         self._stopped = False
         self._ended: Future[None] = Future()
         self._killing: dict[SessionRow, Future[None]] = {}
@@ -176,9 +177,14 @@ class SqliteWatch:
     def start(self) -> None:
         self._thread.start()
 
-    def poke(self, _: object = None) -> None:
-        """Look at once: this process wrote something."""
+    def poke(self) -> None:
+        """Look soon: this process wrote something."""
         self._wake.set()
+
+    def answered(self, election: str) -> None:
+        """A verb has told its caller of a change here, so that the watch must tell what is now."""
+        with self._lock:
+            self._answered.add(election)
 
     def stop(self) -> None:
         """End the thread soon, and every watch with it. Idempotent."""
@@ -234,6 +240,7 @@ class SqliteWatch:
                 self._tick(look)
                 if self._wake.wait(POLL):
                     self._wake.clear()
+                    time.sleep(REST)  # whoever wrote is answered first
         finally:
             db.close()
 
@@ -243,6 +250,8 @@ class SqliteWatch:
             newcomers, self._newcomers = self._newcomers, []
             told = list(self._subscribers)
             self._subscribers += newcomers
+            answered, self._answered = self._answered, set()
+        look.picture.owe(answered)
         try:
             news = look.look()
         finally:  # also where a row cannot be read: sessions are read before rows
@@ -252,8 +261,6 @@ class SqliteWatch:
                 subscriber.tell(news)
         for subscriber in newcomers:
             subscriber.tell(look.picture.all_led(), synced=True)
-        if news is not None:
-            time.sleep(REST)
         if time.monotonic() >= self._sweep_at:
             self._sweep(look.picture)
 

@@ -6,6 +6,7 @@ handler, a broken connection too, is told to the Campaign.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from grpc import aio
@@ -21,6 +22,7 @@ from incumbent_server.reasons import Reason, Refused, refused
 from incumbent_server.telemetry import Metrics
 
 Context = aio.ServicerContext[pb.CampaignRequest, pb.CampaignResponse]
+BID_WITHIN = 0.05  # seconds that the first response waits for the store, where nobody leads
 ENTER_WITHIN = 10.0  # seconds that a stream may stay silent before its `enter`
 
 
@@ -117,6 +119,7 @@ class CampaignStream:
 
     async def _write(self, campaign: Campaign) -> End:
         """Send states until the last one is sent."""
+        await self._bid(campaign)
         while self._ended is None:
             self._wake.clear()
             if self._fault is not None:
@@ -125,6 +128,16 @@ class CampaignStream:
             if self._ended is None:
                 await self._wake.wait()
         return self._ended
+
+    async def _bid(self, campaign: Campaign) -> None:
+        """Give the bid for a vacancy a moment: who wins it gets one message, not two."""
+        view = campaign.view()
+        if view is None or view.position != 1 or view.term is not None:
+            return
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BID_WITHIN):
+                await self._wake.wait()
 
     async def _send(self, campaign: Campaign) -> None:
         """Send the latest state; while a message is on its way, only see that it is followed."""

@@ -180,3 +180,16 @@ async def test_proclaim_while_waiting(gateway: Gateway, streams: Streams) -> Non
     assert (await waiting.end()).reason == "NOT_LEADER"
     response = await leader.answered()
     assert (response.term.token, response.term.value) == (token, b"")
+
+
+async def test_the_first_response_of_an_uncontended_enter(
+    gateway: Gateway, streams: Streams
+) -> None:
+    """Who wins a vacancy is told so at once; who finds a leader is told of it at once."""
+    election = an_election()
+    first = await streams.by_hand(gateway.grpc, election)
+    token = await first.leads()
+    assert [each.state for each in first.heard] == [pb.STATE_LEADING]
+    second = await streams.by_hand(gateway.grpc, election)
+    assert (await second.waits()).term.token == token
+    assert len(second.heard) == 1

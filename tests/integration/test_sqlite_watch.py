@@ -53,6 +53,21 @@ async def test_a_hand_in_the_tables_is_told_within_a_second(
         await watch.until("e", again.token)
 
 
+async def test_a_term_that_is_gone_before_the_next_look_is_told_as_gone(
+    path: Path, backend: Sqlite
+) -> None:
+    """The bid's own caller was told of it, so the vacancy is news although no look saw the term."""
+    async with watching(backend) as watch:
+        for name in "abcdefgh":
+            await lead(backend, name)
+            sql(path, BY_HAND["the record"])
+            async with asyncio.timeout(1):
+                async for item in watch.items:
+                    assert isinstance(item, Snapshot)
+                    if item.election == name and item.term is None:
+                        break
+
+
 async def test_the_counter_deleted_by_hand_grants_nothing_and_loses_nothing(
     path: Path, backend: Sqlite
 ) -> None:

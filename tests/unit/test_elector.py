@@ -252,6 +252,25 @@ def test_interleaving_6_a_resign_on_the_gateway_that_the_term_has_left_unknown_t
     play(story)
 
 
+def test_a_resign_where_the_term_was_being_ended_as_it_left_says_so_truly() -> None:
+    async def story(stage: Stage) -> None:
+        ann = await stage.enter(stage.a, entry("ann"))
+        await stage.enter(stage.a, entry("bob"))  # whose wait keeps what a knows of the election
+        campaign = ann.campaign
+        assert campaign is not None
+        stage.store.weather["a"] = Weather(fast=0.3, slow=0.3)
+        await stage.on(stage.a, lambda _: campaign.resign())
+        again = await stage.enter(stage.b, entry("ann", 2, resume=ann.token))
+        assert again.shows(State.LEADING)
+        with pytest.raises(Refused) as refused:
+            await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "ann"))
+        assert refused.value.reason is Reason.HELD_BY_OTHER_GATEWAY
+        assert "cannot move" not in refused.value.message  # it just has
+        assert "this one cannot take it: go there" in refused.value.message
+
+    play(story)
+
+
 def test_interleaving_9_an_acquire_that_lands_after_its_candidate_left_is_ended() -> None:
     async def story(stage: Stage) -> None:
         stage.store.weather["a"] = Weather(fast=0.4, slow=0.4)

@@ -347,6 +347,25 @@ def test_a_wrong_credential_resigns_nothing() -> None:
     play(story)
 
 
+def test_who_only_waits_is_known_to_its_own_gateway_and_who_leads_to_all() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.enter(stage.a, entry("ann"))
+        await stage.enter(stage.b, entry("bob"))
+        with pytest.raises(Refused) as refused:
+            await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "bob"))
+        assert refused.value.reason is Reason.NOT_LEADER
+        assert await stage.ask(stage.b, lambda elector: elector.resign(ELECTION, "bob")) is None
+        cyd = await stage.enter(stage.b, entry("cyd"))
+        await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "ann"))
+        await stage.wait(0.2)
+        assert cyd.shows(State.LEADING)
+        ended = await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "cyd"))
+        assert ended is not None
+        assert ended.token == cyd.token
+
+    play(story)
+
+
 def test_a_record_deleted_by_hand_is_told_within_a_second_and_the_next_token_is_higher() -> None:
     async def story(stage: Stage) -> None:
         ann = await stage.enter(stage.a, entry("ann"))

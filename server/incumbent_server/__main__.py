@@ -3,11 +3,11 @@
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from incumbent_server.app import Failure, run
-from incumbent_server.config import PROGRAM, ConfigError, load
-from incumbent_server.telemetry import configure_logging
+from incumbent_server.config import PROGRAM, ConfigError, load, unknown_variables
+from incumbent_server.telemetry import configure_logging, logger
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load(argv, os.environ)
         configure_logging(settings.log_format, settings.log_level)
+        _warn_of(unknown_variables(os.environ))
         asyncio.run(run(settings))
     except (ConfigError, Failure) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
@@ -22,6 +23,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _warn_of(unknown: Mapping[str, str]) -> None:
+    if unknown:
+        named = ", ".join(f"{name} ({closest}?)" for name, closest in unknown.items())
+        logger("incumbent.server").warning("unknown variables", variables=named)
 
 
 if __name__ == "__main__":

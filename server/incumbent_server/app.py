@@ -170,7 +170,7 @@ def _grpc_server(
     settings: Settings, service: ElectionService, checks: health.aio.HealthServicer
 ) -> tuple[aio.Server, Address]:
     options = (*OPTIONS, ("grpc.max_receive_message_length", HARD * settings.max_message))
-    unfit = RefuseMalformed(SERVICE, settings.max_message)
+    unfit = RefuseMalformed(settings.max_message)
     server = aio.server(options=options, interceptors=(unfit,))
     election_service_pb2_grpc.add_ElectionServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)

@@ -8,6 +8,7 @@ may hold a password: no message and no repr shows it.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -37,10 +38,23 @@ from incumbent_server.quantities import (
     show,
 )
 
-__all__ = ["ConfigError", "LogFormat", "LogLevel", "Settings", "load", "redacted"]
+__all__ = [
+    "ConfigError",
+    "LogFormat",
+    "LogLevel",
+    "Settings",
+    "load",
+    "redacted",
+    "unknown_variables",
+]
 
 PROGRAM: Final = "incumbent-server"
 PREFIX: Final = "INCUMBENT_"
+CLIENTS_PREFIX: Final = "INCUMBENT_SDK_"
+CLIENTS: Final = frozenset(
+    {"INCUMBENT_GATEWAY", "INCUMBENT_TOKEN", "INCUMBENT_ELECTION", "INCUMBENT_CANDIDATE"}
+)
+"""The variables of the client library and of its command."""
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -179,6 +193,21 @@ def load(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Settings:
     if home is not None:
         _make(home)
     return settings
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Find what looks like a setting and is none; each name with that of the closest setting."""
+    settings = [_variable(field) for field in Settings.model_fields]
+    unknown = {
+        name: upper
+        for name, text in environ.items()
+        if text and (upper := name.upper()).startswith(PREFIX)
+        if not upper.startswith(CLIENTS_PREFIX) and upper not in CLIENTS.union(settings)
+    }
+    return {
+        name: get_close_matches(upper, settings, n=1, cutoff=0)[0]
+        for name, upper in unknown.items()
+    }
 
 
 def _checked(given: Mapping[str, Any], flags: Mapping[str, str]) -> Settings:

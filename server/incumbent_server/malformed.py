@@ -2,10 +2,11 @@
 
 By itself grpc ends such a call with UNKNOWN and the text of an exception, or with a bare
 RESOURCE_EXHAUSTED. Here the deserializer returns the refusal in the place of the message: a unary
-call ends with it at once, a stream's reader meets it. grpc's own limit is HARD times as much.
+call ends with it at once, a stream ends where it is read. grpc's own limit is HARD times as much.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import isasyncgenfunction
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -15,55 +16,72 @@ from incumbent_server import validate
 from incumbent_server.errors import abort
 from incumbent_server.reasons import Reason, Refused
 
-Behavior = Callable[[Any, Any], Awaitable[Any]]
+Context = aio.ServicerContext[Any, Any]
+Behavior = Callable[[Any, Context], Awaitable[Any]]
+Generator = Callable[[AsyncIterator[Any], Context], AsyncIterator[Any]]
 HARD: Final = 2  # times --max-message: larger ones are not even read
-UNREADABLE: Final = validate.invalid(
-    "message", "one that incumbent/v1/election_service.proto defines"
-)
 
 
 class RefuseMalformed(aio.ServerInterceptor):
-    """Wraps the methods of one service, which are coroutines that read and write by themselves."""
+    """Wraps every method that is served: ours, health checking and reflection.
 
-    def __init__(self, service: str, max_message: int) -> None:
-        self._methods = f"/{service}/"
+    A stream's coroutine reads by itself, as Campaign does, and meets the refusal there.
+    """
+
+    def __init__(self, max_message: int) -> None:
         self._max_message = max_message
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Return the method's handler with a deserializer that never raises."""
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith(self._methods):
-            return handler
-        read = _reader(handler.request_deserializer, self._max_message)
+        if handler is None:
+            return None
+        method = handler_call_details.method.removeprefix("/")
+        read = _reader(handler.request_deserializer, method, self._max_message)
         changes: dict[str, Any] = {"request_deserializer": read}
         for kind in ("unary_unary", "unary_stream"):
             if (behavior := getattr(handler, kind)) is not None:
                 changes[kind] = _refusing(behavior)
+        if isasyncgenfunction(handler.stream_stream):
+            changes["stream_stream"] = _refusing_each(handler.stream_stream)
         return handler._replace(**changes)
 
 
-def _reader(deserialize: Callable[[bytes], Any], limit: int) -> Callable[[bytes], Any]:
-    too_large = Refused(
-        Reason.MESSAGE_TOO_LARGE,
-        f"a message may hold {limit} bytes: send less",
-        metadata={"limit": str(limit)},
-    )
-
+def _reader(deserialize: Callable[[bytes], Any], method: str, limit: int) -> Callable[[bytes], Any]:
     def read(data: bytes) -> Any:
         if len(data) > limit:
-            return too_large
+            return Refused(
+                Reason.MESSAGE_TOO_LARGE,
+                f"a message may hold {limit} bytes: send less",
+                metadata={"limit": str(limit)},
+            )
         try:
             return deserialize(data)
         except DecodeError:
-            return UNREADABLE
+            return validate.invalid("message", f"one that {method} takes")
 
     return read
 
 
 def _refusing(behavior: Behavior) -> Behavior:
-    async def answer(request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+    async def answer(request: Any, context: Context) -> Any:
         if isinstance(request, Refused):
             await abort(context, request, unary=True)
         return await behavior(request, context)
 
     return answer
+
+
+def _refusing_each(behavior: Generator) -> Generator:
+    async def answer(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+        async for response in behavior(_sound(requests, context), context):
+            yield response
+
+    return answer
+
+
+async def _sound(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+    async for request in requests:
+        if isinstance(request, Refused):
+            await abort(context, request)
+        yield request

@@ -68,7 +68,9 @@ _SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
         Reason.BACKEND_UNAVAILABLE: "the store does not answer now: try again, or another gateway",
         Reason.BACKEND_REJECTED: "the store refuses this: its operator finds the cause in the log",
         Reason.HELD_BY_ANOTHER: "another candidate leads or waits first, and no_wait was asked for",
-        Reason.HELD_BY_OTHER_GATEWAY: "another gateway holds the term, which cannot move: go there",
+        Reason.HELD_BY_OTHER_GATEWAY: (
+            "another gateway holds the term, and this one cannot take it: go there"
+        ),
         Reason.NOT_LEADER: "this credential neither leads nor waits there",
         Reason.TOO_MANY_CANDIDATES: "too many candidates wait here: try another gateway, or later",
     }

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -128,7 +128,8 @@ class ElectionService(election_service_pb2_grpc.ElectionServiceServicer):
             code = StatusCode.OK
         except Refused as refusal:
             code, reason = status_code(refusal.reason, unary=unary), str(refusal.reason)
-            await abort(context, refusal, unary=unary)
+            with suppress(aio.InternalError):  # the client left before it was told
+                await abort(context, refusal, unary=unary)
         except asyncio.CancelledError:
             code = StatusCode.CANCELLED
             raise

@@ -14,6 +14,11 @@ T = TypeVar("T")
 Verb = Literal["renew", "acquire", "release", "read", "watch"]
 Outcome = Literal["ok", "unavailable", "rejected"]
 
+# Acquires in flight. A driver may do one thing at a time, and its queue counts against deadlines:
+# even at 10 ms each (a slow disk) so many fit into the shortest, a third of a backend ttl of 1 s.
+# Releases and reads wait behind so many at most.
+ACQUIRES = 32
+
 
 class Witness(Protocol):
     """Who is told what the elector does, for logs and metrics."""
@@ -29,7 +34,8 @@ class Store:
     """The backend's verbs. Past its deadline a call is cancelled: its outcome is unknown.
 
     No acquire begins while a renewal is under way. A renewal ends what it was not told to keep,
-    so it must know every acquire that could bring such a term back as a win.
+    so it must know every acquire that could bring such a term back as a win. An acquire's deadline
+    begins when it is its turn.
     """
 
     def __init__(self, backend: Backend, deadline: float, world: World, witness: Witness) -> None:
@@ -39,6 +45,7 @@ class Store:
         self._witness = witness
         self._not_renewing = asyncio.Event()
         self._not_renewing.set()
+        self._turns = asyncio.Semaphore(ACQUIRES)
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
         self._not_renewing.clear()
@@ -48,16 +55,17 @@ class Store:
             self._not_renewing.set()
 
     async def acquire(self, election: str, op: Acquire) -> Snapshot:
-        await self._not_renewing.wait()
-        call = self._backend.acquire(
-            election,
-            holder=op.holder,
-            attempt=op.attempt,
-            candidate=op.candidate,
-            value=op.value,
-            resume=op.resume,
-        )
-        return await self._call("acquire", call)
+        async with self._turns:
+            await self._not_renewing.wait()
+            call = self._backend.acquire(
+                election,
+                holder=op.holder,
+                attempt=op.attempt,
+                candidate=op.candidate,
+                value=op.value,
+                resume=op.resume,
+            )
+            return await self._call("acquire", call)
 
     async def release(self, term: Term) -> None:
         await self._call("release", self._backend.release(term))

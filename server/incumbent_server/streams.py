@@ -2,7 +2,8 @@
 
 The handler's own task writes, a second one reads. What is sent is made when it is sent, so a slow
 client gets the latest state, never a queue. The handler ends the stream; whatever ends the
-handler, a broken connection too, is told to the Campaign.
+handler, a broken connection too, is told to the Campaign. A client that does not read holds up what
+is sent to it: for as long as it likes while its candidacy lasts, and LAST_WITHIN after that.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from grpc import aio
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent_server import validate
 from incumbent_server.campaign import Campaign
-from incumbent_server.candidacy import End, State
+from incumbent_server.candidacy import State
 from incumbent_server.clock import World
 from incumbent_server.elector import Elector
 from incumbent_server.messages import Responses, to_entry
@@ -24,6 +25,9 @@ from incumbent_server.telemetry import Metrics
 Context = aio.ServicerContext[pb.CampaignRequest, pb.CampaignResponse]
 BID_WITHIN = 0.05  # seconds that the first response waits for the store, where nobody leads
 ENTER_WITHIN = 10.0  # seconds that a stream may stay silent before its `enter`
+# Seconds for the last message, which a client that does not read holds up. The pings notice a dead
+# connection within 4 s, so this ends only who lives and does not read.
+LAST_WITHIN = 5.0
 
 
 class CampaignStream:
@@ -34,6 +38,8 @@ class CampaignStream:
         self._world = world
         self._metrics = metrics
         self._context = context
+        self._campaign: Campaign | None = None  # while the writer is at work
+        self._limit = asyncio.timeout(None)  # the writer's
         self._wake = asyncio.Event()
         self._fault: Exception | None = None
         self._sequence = 0
@@ -41,17 +47,24 @@ class CampaignStream:
         self._responses = Responses()
         self._sending = False  # a message is on its way
         self._due = False  # and another has to follow
-        self._ended: End | None = None  # its last message is sent
+        self._ended = False  # its last message is sent
 
     async def serve(self) -> None:
         """Serve the stream to its end; Refused unless it ends well."""
         election, campaign = await self._enter()
         reader = asyncio.create_task(self._read(campaign))
         try:
-            end = await self._write(campaign)
+            with suppress(TimeoutError):  # what is left to be told is the status
+                async with self._limit:
+                    self._campaign = campaign
+                    self._changed()  # it may be over already
+                    await self._write(campaign)
         finally:
+            self._campaign = None
             reader.cancel()
             campaign.broken()
+        end = campaign.ending
+        assert end is not None
         if end.reason is not None:
             raise refused(end.reason, election)
 
@@ -66,7 +79,7 @@ class CampaignStream:
             raise validate.out_of_order("enter", "be the first message of a stream")
         election = validate.election(first.enter.election, "enter.election")
         entry, self._made = to_entry(first.enter, self._world)
-        return election, self._elector.campaign(election, entry, self._wake.set)
+        return election, self._elector.campaign(election, entry, self._changed)
 
     async def _read(self, campaign: Campaign) -> None:
         try:
@@ -117,17 +130,22 @@ class CampaignStream:
                 allowed = "hold one of enter, heartbeat, proclaim, resign"
                 raise validate.out_of_order("message", allowed)
 
-    async def _write(self, campaign: Campaign) -> End:
+    async def _write(self, campaign: Campaign) -> None:
         """Send states until the last one is sent."""
         await self._bid(campaign)
-        while self._ended is None:
+        while not self._ended:
             self._wake.clear()
             if self._fault is not None:
                 raise self._fault
             await self._send(campaign)
-            if self._ended is None:
+            if not self._ended:
                 await self._wake.wait()
-        return self._ended
+
+    def _changed(self) -> None:
+        """Wake the writer, which has LAST_WITHIN left once the candidacy is over."""
+        self._wake.set()
+        if self._campaign is not None and self._campaign.ending is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + LAST_WITHIN)
 
     async def _bid(self, campaign: Campaign) -> None:
         """Give the bid for a vacancy a moment: who wins it gets one message, not two."""
@@ -146,7 +164,7 @@ class CampaignStream:
             return
         self._sending = True
         try:
-            while self._due and self._ended is None:
+            while self._due and not self._ended:
                 self._due = False
                 await self._send_one(campaign)
         finally:
@@ -165,7 +183,7 @@ class CampaignStream:
             if self._made:
                 response.credential = self._made = ""
         if ending is not None:
-            self._ended = ending
+            self._ended = True
             self._wake.set()
 
 

@@ -202,12 +202,37 @@ async def test_a_stream_that_closes_before_enter(gateway: Gateway, streams: Stre
     assert_refused(await stream.end(), "enter", "first message of a stream")
 
 
-async def test_bytes_that_are_no_message(gateway: Gateway) -> None:
+METHODS = {  # one of each kind, of every service
+    "incumbent.v1.ElectionService/GetLeader": "unary_unary",
+    "incumbent.v1.ElectionService/Observe": "unary_stream",
+    "incumbent.v1.ElectionService/Campaign": "stream_stream",
+    "grpc.health.v1.Health/Check": "unary_unary",
+    "grpc.health.v1.Health/Watch": "unary_stream",
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo": "stream_stream",
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": "stream_stream",
+}
+
+
+async def answer_to(gateway: Gateway, method: str, message: bytes) -> Told:
+    """Send these bytes to a method; how it refused them."""
+    kind = METHODS[method]
     async with aio.insecure_channel(gateway.grpc) as channel:
-        call: Any = channel.unary_unary("/incumbent.v1.ElectionService/GetLeader")
-        told = await refusal(call(GARBAGE))
-    assert told.code is StatusCode.INVALID_ARGUMENT
-    assert "class" not in told.message
+        begin: Any = getattr(channel, kind)(f"/{method}")
+        call = begin() if kind == "stream_stream" else begin(message)
+        if kind == "stream_stream":
+            await call.write(message)
+        return await refusal(call if kind == "unary_unary" else call.read())
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_bytes_that_are_no_message(gateway: Gateway, method: str) -> None:
+    assert_refused(await answer_to(gateway, method, GARBAGE), "message", f"one that {method} takes")
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_bytes_that_are_too_many(gateway: Gateway, method: str) -> None:
+    told = await answer_to(gateway, method, bytes(64 * 2**10 + 1))
+    assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE")
 
 
 async def test_bytes_that_are_no_message_on_a_stream(gateway: Gateway, streams: Streams) -> None:

@@ -2,13 +2,17 @@
 
 import asyncio
 import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from grpc import StatusCode, aio
 
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent.v1 import election_service_pb2_grpc as rpc
-from tests.clients import OPTIONS, Streams, Told, a_credential, an_election, connected
+from incumbent_server.streams import LAST_WITHIN
+from tests.clients import OPTIONS, Streams, Told, a_credential, an_election, connected, lasting
 from tests.e2e.conftest import Figures
 from tests.gateways import Gateway, Gateways
 
@@ -101,6 +105,73 @@ async def test_one_candidate_too_many(gateways: Gateways, streams: Streams) -> N
     assert told.info.metadata["election"] == election
     await (await streams.by_hand(gateway.grpc, an_election())).leads()
     assert (await leader.answered()).term.token == token
+
+
+# A fixed window: by itself it grows to megabytes before an unread stream blocks its sender.
+UNREAD = (*OPTIONS, ("grpc.http2.bdp_probe", 0))
+
+
+def a_heartbeat(number: int) -> pb.CampaignRequest:
+    return pb.CampaignRequest(heartbeat=pb.Heartbeat(sequence=number))
+
+
+def a_proclaim(number: int) -> pb.CampaignRequest:
+    return pb.CampaignRequest(proclaim=pb.Proclaim(value=bytes([number]) * 4096))
+
+
+async def freed_by_who_does_not_read(
+    gateway: Gateway, channel: aio.Channel, message: Callable[[int], pb.CampaignRequest]
+) -> Any:
+    """Lead until all buffers are full, fall silent, and wait until the gateway gives up."""
+    enter = pb.Enter(election=an_election(), value=bytes(4096), ttl=lasting(1))
+    enter.credential = a_credential()
+    stub: rpc.ElectionServiceAsyncStub = rpc.ElectionServiceStub(channel)
+    call = stub.Campaign()
+    await call.write(pb.CampaignRequest(enter=enter))
+    await gateway.line("leads")
+    for number in range(1, 101):
+        await call.write(message(number))
+        await asyncio.sleep(0.01)
+    await gateway.line("leads no longer", fits=lambda line: line["outcome"] == "expired")
+    assert b'incumbent_streams{kind="campaign"} 1' in await metrics(gateway)
+    async with asyncio.timeout(LAST_WITHIN + 3):
+        while b'incumbent_streams{kind="campaign"} 0' not in await metrics(gateway):
+            await asyncio.sleep(0.1)
+    return call
+
+
+async def test_who_does_not_read_that_its_term_is_over_frees_its_place(
+    gateways: Gateways, streams: Streams
+) -> None:
+    """The stream's writer is stuck. Its client leaves without a word, which is no error here."""
+    gateway = await gateways.launch("--max-streams", "1")
+    async with aio.insecure_channel(gateway.grpc, options=UNREAD) as channel:
+        await freed_by_who_does_not_read(gateway, channel, a_proclaim)
+        await (await streams.by_hand(gateway.grpc, an_election())).leads()
+
+
+async def test_who_reads_too_late_still_hears_how_its_stream_ended(gateways: Gateways) -> None:
+    """The stream's reader is stuck: it answers heartbeats by itself."""
+    gateway = await gateways.launch("--max-streams", "1")
+    async with aio.insecure_channel(gateway.grpc, options=UNREAD) as channel:
+        call = await freed_by_who_does_not_read(gateway, channel, a_heartbeat)
+        with pytest.raises(aio.AioRpcError) as caught:
+            await read_on(call)
+    told = Told.of(caught.value)
+    assert (told.code, told.reason) == (StatusCode.ABORTED, "EXPIRED")
+
+
+async def read_on(call: Any) -> None:
+    while await call.read() is not aio.EOF:
+        pass
+
+
+async def metrics(gateway: Gateway) -> bytes:
+    def read() -> bytes:
+        with urllib.request.urlopen(f"{gateway.http}/metrics", timeout=5) as answer:
+            return bytes(answer.read())
+
+    return await asyncio.to_thread(read)
 
 
 STREAMS = 20_000

@@ -143,3 +143,12 @@ async def test_settings_from_the_environment(gateways: Gateways, streams: Stream
     await (await streams.by_hand(gateway.grpc, an_election())).leads()
     with closing(sqlite3.connect(gateways.file)) as db:
         assert db.execute("SELECT name FROM incumbent_namespace").fetchall() == [("elsewhere",)]
+
+
+def test_a_variable_that_is_no_setting_is_warned_of_without_its_value(gateways: Gateways) -> None:
+    environ = {"INCUMBENT_BACKEND_TLL": "tiger", "INCUMBENT_TOKEN": "7", "INCUMBENT_SDK_X": "y"}
+    gateway = gateways.start(environ=environ)
+    (warning,) = [line for line in gateway.lines if line["level"] == "warning"]
+    assert warning["event"] == "unknown variables"
+    assert warning["variables"] == "INCUMBENT_BACKEND_TLL (INCUMBENT_BACKEND_TTL?)"
+    assert "tiger" not in gateway.output

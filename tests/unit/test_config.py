@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from incumbent_server.config import ConfigError, LogFormat, LogLevel, Settings, load, redacted
+from incumbent_server.config import (
+    ConfigError,
+    LogFormat,
+    LogLevel,
+    Settings,
+    load,
+    redacted,
+    unknown_variables,
+)
 from incumbent_server.quantities import Address, parse_duration, show
 
 MEMORY = ("--backend", "memory://")
@@ -94,6 +102,28 @@ def test_only_the_given_environment_counts(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_variables_of_the_client_s_command_are_let_be() -> None:
     load(MEMORY, {"INCUMBENT_GATEWAY": "x", "INCUMBENT_TOKEN": "7", "INCUMBENT_TYPO": "x"})
+
+
+def test_a_typo_in_a_variable_is_found_with_the_closest_setting() -> None:
+    environ = {
+        "INCUMBENT_BACKEND_TLL": "1s",
+        "INCUMBENT_MAX_STREAM": "5",
+        "incumbent_listn": "h:1",
+        "INCUMBENT_EMPTY": "",  # an empty variable counts as unset
+        "INCUMBENTS": "x",
+    }
+    assert unknown_variables(environ) == {
+        "INCUMBENT_BACKEND_TLL": "INCUMBENT_BACKEND_TTL",
+        "INCUMBENT_MAX_STREAM": "INCUMBENT_MAX_STREAMS",
+        "incumbent_listn": "INCUMBENT_LISTEN",
+    }
+
+
+def test_settings_and_the_client_s_variables_are_known() -> None:
+    names = [f"INCUMBENT_{field.upper()}" for field in Settings.model_fields]
+    names += ["INCUMBENT_GATEWAY", "INCUMBENT_TOKEN", "INCUMBENT_ELECTION", "INCUMBENT_CANDIDATE"]
+    names += ["INCUMBENT_SDK_ANYTHING", "incumbent_namespace", "HOME"]
+    assert unknown_variables(dict.fromkeys(names, "x")) == {}
 
 
 def test_settings_are_frozen() -> None:

@@ -252,6 +252,25 @@ def test_interleaving_6_a_resign_on_the_gateway_that_the_term_has_left_unknown_t
     play(story)
 
 
+def test_a_resign_where_the_term_was_being_ended_as_it_left_says_so_truly() -> None:
+    async def story(stage: Stage) -> None:
+        ann = await stage.enter(stage.a, entry("ann"))
+        await stage.enter(stage.a, entry("bob"))  # whose wait keeps what a knows of the election
+        campaign = ann.campaign
+        assert campaign is not None
+        stage.store.weather["a"] = Weather(fast=0.3, slow=0.3)
+        await stage.on(stage.a, lambda _: campaign.resign())
+        again = await stage.enter(stage.b, entry("ann", 2, resume=ann.token))
+        assert again.shows(State.LEADING)
+        with pytest.raises(Refused) as refused:
+            await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "ann"))
+        assert refused.value.reason is Reason.HELD_BY_OTHER_GATEWAY
+        assert "cannot move" not in refused.value.message  # it just has
+        assert "this one cannot take it: go there" in refused.value.message
+
+    play(story)
+
+
 def test_interleaving_9_an_acquire_that_lands_after_its_candidate_left_is_ended() -> None:
     async def story(stage: Stage) -> None:
         stage.store.weather["a"] = Weather(fast=0.4, slow=0.4)
@@ -324,6 +343,25 @@ def test_a_wrong_credential_resigns_nothing() -> None:
             assert refused.value.reason is Reason.NOT_LEADER
         assert ann.end is None
         assert stage.term is not None
+
+    play(story)
+
+
+def test_who_only_waits_is_known_to_its_own_gateway_and_who_leads_to_all() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.enter(stage.a, entry("ann"))
+        await stage.enter(stage.b, entry("bob"))
+        with pytest.raises(Refused) as refused:
+            await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "bob"))
+        assert refused.value.reason is Reason.NOT_LEADER
+        assert await stage.ask(stage.b, lambda elector: elector.resign(ELECTION, "bob")) is None
+        cyd = await stage.enter(stage.b, entry("cyd"))
+        await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "ann"))
+        await stage.wait(0.2)
+        assert cyd.shows(State.LEADING)
+        ended = await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "cyd"))
+        assert ended is not None
+        assert ended.token == cyd.token
 
     play(story)
 

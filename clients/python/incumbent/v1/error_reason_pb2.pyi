@@ -61,10 +61,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     FAILED_PRECONDITION. The client does something else or asks again later.
     """
     ERROR_REASON_HELD_BY_OTHER_GATEWAY: _ErrorReason.ValueType  # 9
-    """The term lives on another gateway and this store cannot move it. Comes with UNAVAILABLE and a
-    RetryInfo when a Campaign resumes: the client retries while trust runs, and is answered LOST
-    once that gateway is gone. Comes with FAILED_PRECONDITION on the unary Resign: the client calls
-    the gateway that holds the term.
+    """The term lives on another gateway and cannot be moved to this one: the store moves none, or the
+    term left while it was being ended here. Comes with UNAVAILABLE and a RetryInfo when a Campaign
+    resumes: the client retries while trust runs, and is answered LOST once that gateway is gone.
+    Comes with FAILED_PRECONDITION on the unary Resign: the client calls the gateway that holds the
+    term.
     """
     ERROR_REASON_NOT_LEADER: _ErrorReason.ValueType  # 10
     """The credential neither leads nor waits in this election. Comes with FAILED_PRECONDITION. A
@@ -146,10 +147,11 @@ ERROR_REASON_HELD_BY_ANOTHER: ErrorReason.ValueType  # 8
 FAILED_PRECONDITION. The client does something else or asks again later.
 """
 ERROR_REASON_HELD_BY_OTHER_GATEWAY: ErrorReason.ValueType  # 9
-"""The term lives on another gateway and this store cannot move it. Comes with UNAVAILABLE and a
-RetryInfo when a Campaign resumes: the client retries while trust runs, and is answered LOST
-once that gateway is gone. Comes with FAILED_PRECONDITION on the unary Resign: the client calls
-the gateway that holds the term.
+"""The term lives on another gateway and cannot be moved to this one: the store moves none, or the
+term left while it was being ended here. Comes with UNAVAILABLE and a RetryInfo when a Campaign
+resumes: the client retries while trust runs, and is answered LOST once that gateway is gone.
+Comes with FAILED_PRECONDITION on the unary Resign: the client calls the gateway that holds the
+term.
 """
 ERROR_REASON_NOT_LEADER: ErrorReason.ValueType  # 10
 """The credential neither leads nor waits in this election. Comes with FAILED_PRECONDITION. A

@@ -1,0 +1,255 @@
+"""A candidacy at work: its state machine, driven over the streams that it asks for.
+
+    Term ──► Campaign ──► Candidacy (_state.py, pure)
+                │  ▲            what to send, what to believe
+                ▼  │
+             Stream, …          one an attempt; older ones live until a newer one is answered
+
+Everything here runs on the client's own thread, but for what is marked as for any.
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+
+from incumbent._calls import Calls
+from incumbent._channels import Channels
+from incumbent._clock import boottime
+from incumbent._failure import Failure
+from incumbent._plan import Plan
+from incumbent._state import Candidacy, Enter, Phase
+from incumbent._stream import Stream
+from incumbent._target import Target
+from incumbent._wire import leader_of, to_enter, to_heard
+from incumbent.errors import IncumbentError, LeadershipLost, Unavailable
+from incumbent.v1 import election_service_pb2 as pb
+from incumbent.values import Leader, OnDisconnect
+
+LEAVE_WITHIN = 2.0  # seconds for which the answer to a resign is waited for
+LONGEST_NAP = 1.0  # seconds; a timer does not count a machine's sleep, the clock does
+
+log = logging.getLogger("incumbent")
+
+
+class Campaign:
+    """One credential's way from its first `enter` to its end. Begins at once."""
+
+    def __init__(self, plan: Plan, channels: Channels, target: Target) -> None:
+        self.plan = plan
+        self.credential: str = secrets.token_urlsafe(24)
+        self.term: Leader | None = None  # its own, as last told
+        self.said: dict[str, Failure] = {}  # address → why it was of no use
+        self._channels = channels
+        self._target = target
+        self._lock = Lock()  # around every change of _state: `held` may end it, on any thread
+        self._state = Candidacy(
+            ttl=plan.ttl,
+            gateways=len(target.addresses),
+            keep=plan.on_disconnect is OnDisconnect.KEEP,
+            patience=float("inf") if target.timeout is None else target.timeout,
+            jitter=random.random,
+            gateway=channels.preferred,
+        )
+        self._streams: list[Stream] = []  # the newest last
+        self._wanted: bytes | None = None  # a proclaimed value that the store has not confirmed
+        self._proclaiming = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._callbacks: list[Callable[[], None]] = []
+        self._leaving = False
+        self._work = asyncio.create_task(self._run(), name=f"incumbent {plan.election}")
+
+    # -- for any thread
+
+    def held(self) -> bool:
+        """Tell whether it leads, by the clock at this call."""
+        if boottime() < self._state.trusted_until:
+            return True
+        with self._lock:
+            return self._state.held(boottime())
+
+    @property
+    def until(self) -> float:
+        """The instant at which trust ends; -inf where none runs."""
+        return self._state.trusted_until
+
+    @property
+    def over(self) -> bool:
+        """Whether it ended, for good."""
+        return self._state.over
+
+    @property
+    def reason(self) -> str:
+        """Why it ended."""
+        return self._state.reason
+
+    @property
+    def refused(self) -> str:
+        """The status by which a gateway refused it, "" if none did."""
+        return self._state.refused
+
+    # -- what a term asks for
+
+    def when_over(self, callback: Callable[[], None]) -> None:
+        """Have it called on the client's thread once this is over, at once if it is."""
+        if self._work.done():
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    async def settled(self) -> None:
+        """Wait until it leads or is over."""
+        await self._until(lambda: self.over or self._state.trusting)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+
+    async def proclaim(self, value: bytes) -> None:
+        """Change the value; return when the store has confirmed it."""
+        limit = self._target.timeout
+        async with self._proclaiming:
+            self._wanted = value
+            if self._streams:  # else the next `enter` brings it
+                self._streams[-1].send(pb.CampaignRequest(proclaim=pb.Proclaim(value=value)))
+            try:
+                async with asyncio.timeout(limit):
+                    await self._until(lambda: self.over or self._confirmed(value))
+            except TimeoutError:
+                message = f"no gateway confirmed the value within {limit:g} s; it may still come"
+                raise Unavailable(message) from None
+            finally:
+                self._wanted = None
+        if self.over:
+            raise self.lost()
+
+    def _confirmed(self, value: bytes) -> bool:
+        return self.term is not None and self.term.value == value
+
+    def lost(self) -> LeadershipLost:
+        """Say that the term is over."""
+        return LeadershipLost(self.plan.election, self._state.token or 0, self.reason or "CLOSED")
+
+    async def leave(self) -> None:
+        """Believe no longer, then resign; return when that is confirmed, or after a while."""
+        with self._lock:
+            already = self.over
+            self._state.resign()
+        self._leaving = True
+        self._tell()
+        if not already:
+            try:
+                async with asyncio.timeout(LEAVE_WITHIN):
+                    await self._resign()
+            except TimeoutError:
+                log.warning("%s: no answer to the resign: the term expires", self.plan.election)
+        self._close()
+        await asyncio.wait([self._work])
+
+    async def _resign(self) -> None:
+        if self._state.answered and self._streams:
+            newest = self._streams[-1]
+            newest.send(pb.CampaignRequest(resign=pb.Resign()))
+            if (await asyncio.shield(newest.ended)).status == "OK":
+                return
+        if self._state.attempt:  # the gateway may know of it
+            calls = Calls(self._channels, self._target)
+            try:
+                await calls.resign(self.plan.election, self.credential)
+            except IncumbentError as error:
+                log.debug("%s: resign: %s", self.plan.election, error)
+
+    # -- the work
+
+    async def _run(self) -> None:
+        while not self.over:
+            self._wake.clear()
+            with self._lock:
+                now = boottime()
+                todo = self._state.next(now)
+            if isinstance(todo, Enter):
+                self._enter(todo)
+            elif todo is not None:
+                beat = pb.Heartbeat(sequence=todo.sequence)
+                self._streams[-1].send(pb.CampaignRequest(heartbeat=beat))
+            elif not self.over:
+                await self._nap(self._state.due() - now)
+        self._tell()
+        if not self._leaving:  # who leaves still needs a stream to resign on
+            log.info("%s: over, %s", self.plan.election, self.reason)
+            self._close()
+        for callback in self._callbacks:
+            callback()
+
+    async def _nap(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(seconds, LONGEST_NAP)):
+                await self._wake.wait()
+
+    def _enter(self, enter: Enter) -> None:
+        plan = self.plan
+        stream = Stream(
+            self._channels.stub(enter.gateway),
+            self._target.metadata(),
+            gateway=enter.gateway,
+            attempt=enter.attempt,
+            listener=self,
+        )
+        message = to_enter(
+            enter,
+            election=plan.election,
+            candidate=plan.candidate,
+            value=plan.value if enter.resume_token is None else self._wanted,
+            ttl=plan.ttl,
+            no_wait=plan.no_wait,
+            on_disconnect=plan.on_disconnect,
+            credential=self.credential,
+        )
+        stream.send(message)
+        self._streams.append(stream)
+        if enter.attempt > 1:
+            where = self._target.addresses[enter.gateway]
+            log.info("%s: attempt %d, at %s", plan.election, enter.attempt, where)
+
+    def on_response(self, stream: Stream, response: pb.CampaignResponse) -> None:
+        """See Listener."""
+        told = to_heard(response)
+        if stream.attempt != self._state.attempt:
+            return
+        with self._lock:
+            self._state.heard(stream.attempt, told, boottime())
+        if told.phase in (Phase.LEADING, Phase.JEOPARDY):
+            self.term = leader_of(response)
+        self._channels.preferred = stream.gateway
+        for older in self._streams[:-1]:
+            older.close()
+        self._tell()
+
+    def on_end(self, stream: Stream, how: Failure) -> None:
+        """See Listener."""
+        self._streams.remove(stream)
+        if stream.attempt != self._state.attempt or self.over:
+            return
+        self.said[self._target.addresses[stream.gateway]] = how
+        with self._lock:
+            self._state.ended(stream.attempt, how.status, how.reason, boottime())
+        self._tell()
+
+    def _tell(self) -> None:
+        self._wake.set()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _close(self) -> None:
+        for stream in self._streams:
+            stream.close()

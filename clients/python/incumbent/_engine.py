@@ -1,0 +1,171 @@
+"""The thread of a client: an event loop on which everything of it happens.
+
+A body that blocks the caller's loop, or burns its CPU, therefore starves no heartbeat. The thread
+starts with the first call and ends with `close`. It knows neither clients nor terms: what is given
+up without being closed can be collected, and ends what it left open.
+"""
+
+import asyncio
+import atexit
+import os
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Event, Lock, Thread, current_thread
+from typing import Any, TypeVar
+
+from incumbent._bid import Bid
+from incumbent._calls import Calls
+from incumbent._campaign import LEAVE_WITHIN, Campaign
+from incumbent._channels import Channels
+from incumbent._target import Target
+from incumbent.errors import Closed
+from incumbent.values import Observation
+
+T = TypeVar("T")
+CLOSE_WITHIN = 2 * LEAVE_WITHIN + 1  # seconds; after that the thread is left to itself
+
+
+class Engine:
+    """Runs the bids and calls of one client."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._pid = os.getpid()
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._closed = False
+        self._ready = Event()
+        self._ended: Future[None] = Future()
+        _engines.add(self)
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process is a child of the one that it was made in."""
+        return os.getpid() != self._pid
+
+    # -- from any thread
+
+    def submit(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Have the coroutine that `work` makes run on the thread. Raises Closed."""
+        if self.forked:
+            raise Closed("this client belongs to the parent of this process: make another one")
+        with self._lock:
+            if self._closed:
+                raise Closed("this client is closed")
+            if self._thread is None:
+                self._start()
+        return asyncio.run_coroutine_threadsafe(work(), self._loop)
+
+    def _start(self) -> None:
+        self._thread = Thread(target=self._serve, name="incumbent-client", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def elect(self, bid: Bid) -> Future[Campaign]:
+        """Campaign until it leads."""
+        return self.submit(lambda: self._elect(bid))
+
+    def leave(self, bid: Bid) -> None:
+        """Have a bid end, soon; from wherever, even where this client is closed."""
+        with suppress(Closed):
+            self.submit(bid.leave)
+
+    def call(self, work: Callable[[Calls], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Make a call that is no campaign."""
+        return self.submit(lambda: work(self._calls))
+
+    def observe(self, election: str | None, prefix: str) -> "Stream":
+        """Begin to observe."""
+        return Stream(self, election, prefix)
+
+    def close(self, *, wait: bool = True) -> None:
+        """Resign every term, withdraw every candidate, close every connection. Idempotent."""
+        with self._lock:
+            first, self._closed = not self._closed, True
+            thread = self._thread
+        if thread is None or self.forked:
+            return
+        if first:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        if wait and thread is not current_thread():
+            thread.join(CLOSE_WITHIN)
+
+    async def closed(self) -> None:
+        """Wait for the end after `close`, on a loop of the caller's."""
+        if self._thread is not None and not self.forked:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await asyncio.shield(asyncio.wrap_future(self._ended))
+
+    # -- on the thread
+
+    def _serve(self) -> None:
+        try:
+            asyncio.run(self._main())
+        finally:
+            self._ended.set_result(None)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._bids: set[Bid] = set()
+        self._campaigns = Channels(self._target)
+        self._others = Channels(self._target)  # connections of their own: heartbeats go first
+        self._calls = Calls(self._others, self._target)
+        self._ready.set()
+        await self._stop.wait()
+        await asyncio.gather(*(bid.leave() for bid in self._bids), return_exceptions=True)
+        await self._campaigns.close()
+        await self._others.close()
+
+    async def _elect(self, bid: Bid) -> Campaign:
+        self._bids.add(bid)
+        try:
+            campaign = await bid.elect(self._campaigns, self._target)
+        except BaseException:
+            self._bids.discard(bid)
+            raise
+        campaign.when_over(lambda: self._bids.discard(bid))
+        return campaign
+
+
+class Stream:
+    """An Observe stream that is read from other threads, one message at a time."""
+
+    def __init__(self, engine: Engine, election: str | None, prefix: str) -> None:
+        self._engine = engine
+        self._scope = election, prefix
+        self._messages: AsyncGenerator[Observation, None] | None = None
+
+    def next(self) -> Future[Observation]:
+        """Fetch the next message."""
+        return self._engine.call(self._next)
+
+    async def _next(self, calls: Calls) -> Observation:
+        if self._messages is None:
+            self._messages = calls.observe(*self._scope)
+        return await anext(self._messages)
+
+    def close(self) -> None:
+        """End the stream, soon."""
+        with suppress(Closed):
+            self._engine.submit(self._close)
+
+    async def _close(self) -> None:
+        if self._messages is not None:
+            await self._messages.aclose()
+
+
+_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """The interpreter ends: what is still led is resigned."""
+    engines = list(_engines)
+    for engine in engines:
+        engine.close(wait=False)
+    for engine in engines:
+        engine.close()

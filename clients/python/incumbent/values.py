@@ -1,0 +1,117 @@
+"""The values that go into this package's calls and come out of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class OnDisconnect(StrEnum):
+    """What becomes of a term when its connection breaks."""
+
+    KEEP = "keep"
+    """It stays until `ttl` has run out; the client resumes it, on any gateway. The default."""
+
+    RELEASE = "release"
+    """It ends at once, so that a process that dies is succeeded in milliseconds.
+
+    What lies between client and gateway can break a connection while the client still runs: in
+    that moment only the token protects.
+    """
+
+
+class Expiry(StrEnum):
+    """By what the store ends the terms of a silent gateway."""
+
+    LEASE = "lease"
+    SESSION = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How to speak TLS. All parts are optional; contents, not paths, in PEM."""
+
+    ca: bytes | None = None
+    """The certificates that sign gateways. None: those that gRPC brings."""
+
+    certificate: bytes | None = None
+    """The client's own certificate chain, with `key`."""
+
+    key: bytes | None = field(default=None, repr=False)
+    """The private key of `certificate`."""
+
+    server_name: str | None = None
+    """The name to be found in the gateway's certificate, where it is not that of the address."""
+
+    def __post_init__(self) -> None:
+        """Refuse half a pair."""
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("tls: certificate and key go together")
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """Who leads an election, as a gateway read it."""
+
+    election: str
+    token: int
+    """The fencing token of the term, greater than that of every earlier term."""
+    candidate: str
+    """The leader's label. It is no identity."""
+    value: bytes
+    """What the leader proclaims, such as its address."""
+    begin_time: datetime
+    """When the term began, by its gateway's wall clock, in UTC. For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One message of `observe`: the latest state of an election, or the mark that all was told."""
+
+    election: str
+    leader: Leader | None
+    """Who leads. None: the election is vacant."""
+    synced: bool = False
+    """True in the one message, with an empty `election`, that ends the first whole state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether a token is that of the present term. True in a condition if it is."""
+
+    current: bool
+    leader: Leader | None
+    """Who leads, by whatever token. None: the election is vacant."""
+
+    def __bool__(self) -> bool:
+        """Tell whether the token is current."""
+        return self.current
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """An election that is led or contended."""
+
+    election: str
+    leader: Leader | None
+    waiting: int
+    """How many candidates wait on the gateway that answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The store behind the gateways, and what it promises."""
+
+    kind: str
+    expiry: Expiry
+    min_backend_ttl: timedelta
+    max_backend_ttl: timedelta
+    backend_ttl: timedelta
+    """How long the store keeps the terms of the gateway that answered when that falls silent."""
+    failover_client_crash: timedelta
+    """Worst case, with KEEP and the default ttl."""
+    failover_gateway_crash: timedelta
+    """Worst case, where the leader does not resume elsewhere."""
+    survives_gateway: bool
+    survives_restart: bool
+    notes: Sequence[str]

@@ -5,6 +5,7 @@ import statistics
 import sys
 import time
 
+from tests.histories.story import line
 from tests.simulation.scenario import Outcome, run
 
 
@@ -21,15 +22,15 @@ def main() -> int:
         if options.seed is not None
         else range(options.first, options.first + options.seeds)
     )
-    began, faults, grants, seconds, failed = time.perf_counter(), [], [], [], []
+    began, faults, terms, seconds, failed = time.perf_counter(), [], [], [], []
     for number, seed in enumerate(seeds, 1):
         outcome = run(seed)
         faults.append(len(outcome.faults))
         seconds.append(outcome.seconds)
-        grants.append(sum(event.what == "granted" for event in outcome.history.events))
-        if outcome.violations or options.verbose:
+        terms.append(outcome.verdict.terms)
+        if outcome.verdict.violations or options.verbose:
             tell(outcome, story=options.verbose or not options.keep_going)
-        if outcome.violations:
+        if outcome.verdict.violations:
             failed.append(seed)
             if not options.keep_going:
                 break
@@ -40,7 +41,7 @@ def main() -> int:
     taken = time.perf_counter() - began
     print(
         f"{len(faults)} seeds in {taken:.1f} s ({len(faults) / taken:.1f} a second), "
-        f"median {statistics.median(faults):.0f} faults, {statistics.median(grants):.0f} grants, "
+        f"median {statistics.median(faults):.0f} faults, {statistics.median(terms):.0f} terms, "
         f"{statistics.median(seconds):.0f} virtual seconds; failed: {failed or 'none'}"
     )
     return 1 if failed else 0
@@ -49,10 +50,10 @@ def main() -> int:
 def tell(outcome: Outcome, *, story: bool) -> None:
     if story:
         for event in outcome.history.events:
-            print(event)
+            print(line(event))
     print(f"seed {outcome.seed}:")
-    for violation in outcome.violations:
-        print(f"  {violation}")
+    for violation in outcome.verdict.violations:
+        print(violation)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from incumbent_server.candidacy import Entry, State, View
-from tests.simulation.history import Belief
+from tests.histories.events import Broke, Called, Entered, Outcome, Returned, Waiting
+from tests.simulation.belief import Belief
 from tests.simulation.legs import Leg, Wishes, resign
 from tests.simulation.loop import Process
 from tests.simulation.messages import (
@@ -37,14 +38,12 @@ class Candidate:
     ) -> None:
         self.name, self.site, self.world, self.process = name, site, world, process
         self.wishes = wishes
-        self.client = process.name
         self.gateway = wishes.gateway
         self.ttl = wishes.ttl
         self.attempt = 0
         self.legs: list[Leg] = []
         self.token: int | None = None
-        self.belief: Belief | None = None
-        self.trusted_until = -math.inf  # on this client's clock; inf: unguarded
+        self.belief = Belief(site.history, world, name, wishes.election)
         self.trust_for = math.inf
         self.over = ""
         self._refusals = 0
@@ -65,7 +64,7 @@ class Candidate:
             self._judge()
             if not self.over:
                 self._act()
-        self.stop_believing()
+        self.belief.end(self.over)
         self.note("over", self.over)
         if self.over == "resigns":
             await self._farewell()
@@ -82,8 +81,8 @@ class Candidate:
         """Sleep until something arrived or is due."""
         leg = self.legs[-1]
         dues = [leg.beat_at, self._act_at, self._proclaim_at, self._move_at, self._overdue(leg)]
-        if self.belief is not None:
-            dues.append(self.trusted_until)
+        if self.belief.on:
+            dues.append(self.belief.until)
         if self.token is None:
             dues.append(self._began + self.wishes.patience)
         due = max(min(dues) - self.world.now(), 0.0)
@@ -96,7 +95,7 @@ class Candidate:
             timer.cancel()
 
     def _judge(self) -> None:
-        if self.belief is not None and self.world.now() >= self.trusted_until:
+        if self.belief.on and self.world.now() >= self.belief.until:
             self._end("trust ran out")
 
     def _act(self) -> None:
@@ -125,8 +124,8 @@ class Candidate:
         self.attempt += 1
         if self.attempt > 1 and self.wishes.shorter:
             self.ttl = max(1.0, self.ttl / 2)
-        if self.belief is not None:
-            self._trust_until(min(self.trusted_until, now + self.ttl))
+        if self.belief.on:
+            self.belief.trust(min(self.belief.until, now + self.ttl))
         gateway = self.site.gateways[self.gateway]
         stream = self.site.network.connect(self.process, gateway.process)
         leg = Leg(self, stream, self.attempt, now)
@@ -142,7 +141,8 @@ class Candidate:
             no_wait=self.wishes.no_wait and self.token is None,
             resume=self.token,
         )
-        self.note("enters", f"at {gateway.name}, attempt {self.attempt}, resumes {self.token}")
+        where = f"at {gateway.name}, resumes {self.token}"
+        self.site.history.record(Entered, self.name, self.wishes.election, self.attempt, note=where)
         self.site.network.at(self.site.loop.time(), gateway.process.call, gateway.accept, stream)
         stream.up.send(Enter(self.wishes.election, entry))
 
@@ -162,7 +162,7 @@ class Candidate:
     def _overdue(self, leg: Leg) -> float:
         if leg.ended:
             return math.inf
-        patience = self.ttl / 2 if self.belief is None else self.trust_for / 3
+        patience = self.trust_for / 3 if self.belief.on else self.ttl / 2
         return leg.unanswered() + min(patience, self.ttl)
 
     async def _farewell(self) -> None:
@@ -170,14 +170,15 @@ class Candidate:
         leg = None if self.wishes.ending == "unary" and self.token is not None else self.legs[-1]
         gateways = self.site.gateways
         others = [gateways[(self.gateway + n) % len(gateways)] for n in range(1, UNARY_TRIES + 1)]
+        history, election = self.site.history, self.wishes.election
+        history.record(Called, self.name, "farewell", "resign", election, self.token)
         over = await resign(self, leg, others)
-        if over is None or over.reason is not None:
-            self.note("unresigned", "no answer" if over is None else str(over.reason))
-        elif over.term is not None:
-            self.token = over.term.token
-            self.note("resigned")
-        else:
-            self.note("withdrawn")
+        outcome: Outcome = "unknown"
+        if over is not None and over.reason not in ELSEWHERE:
+            outcome = "ok" if over.reason is None else "failed"
+        token = over.term.token if over is not None and over.term is not None else None
+        why = "no answer" if over is None else str(over.reason or "")
+        history.record(Returned, self.name, "farewell", outcome, token, note=why)
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -232,6 +233,8 @@ class Candidate:
         if view.state is State.WAITING:
             if leg.resumes is not None:
                 self._violate("told WAITING on a resume")
+            token = view.term.token if view.term is not None else None
+            self.site.history.record(Waiting, self.name, self.wishes.election, token)
             return
         assert view.term is not None
         self._lead(leg, view, view.term.token)
@@ -253,49 +256,36 @@ class Candidate:
             self.note("leads")
         self.content = True
         if view.trust is None:
-            self._trusted(math.inf)
+            self._trusted(math.inf, leg.sent[view.sequence])
             return
         self.trust_for = max(view.trust, 0.05)
         newest = self.legs[-1]
         cap = math.inf if leg is newest else newest.sent[0] + self.ttl
-        self._trusted(min(cap, leg.sent[view.sequence] + view.trust))
-        if self.belief is None and leg.beat_at < math.inf:
+        sent = leg.sent[view.sequence]
+        self._trusted(min(cap, sent + view.trust), sent)
+        if not self.belief.on and leg.beat_at < math.inf:
             leg.beat_at = self.world.now()  # won with no trust left
 
-    def _trusted(self, until: float) -> None:
+    def _trusted(self, until: float, sent: float) -> None:
         now = self.world.now()
-        if self.belief is not None:
-            if now >= self.trusted_until or now >= until:
+        if self.belief.on:
+            if now >= self.belief.until or now >= until:
                 self._end("trust ran out")
             else:
-                self._trust_until(until)
+                self.belief.trust(until, sent)
                 self._write()
         elif until > now:
             assert self.token is not None
             self._write()
-            at, guarded = self.site.loop.time(), self.wishes.keep
-            belief = Belief(self.client, self.wishes.election, self.token, at, at, guarded)
-            self.belief = self.site.history.believe(belief)
-            self._trust_until(until)
-
-    def _trust_until(self, until: float) -> None:
-        self.trusted_until = until
-        if self.belief is not None:
-            self.belief.end = self.world.true(until) if until < math.inf else math.inf
+            self.belief.begin(self.token, until, sent, guarded=self.wishes.keep)
 
     def _write(self) -> None:
         """Write to the fenced register, as a leader does; it may arrive long after."""
         assert self.token is not None
         self.site.register.write(self.wishes.election, self.token, self.name)
 
-    def stop_believing(self) -> None:
-        if self.belief is not None:
-            self.belief.end = min(self.belief.end, self.site.loop.time())
-            self.belief = None
-
     def note(self, what: str, detail: str = "") -> None:
-        history, election = self.site.history, self.wishes.election
-        history.note(self.name, what, election, self.token or 0, detail)
+        self.site.history.note(self.name, what, self.wishes.election, self.token, detail)
 
-    def _violate(self, what: str) -> None:
-        self.note("VIOLATION", what)
+    def _violate(self, says: str) -> None:
+        self.site.history.record(Broke, self.name, says, self.wishes.election, self.token)

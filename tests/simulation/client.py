@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.histories.events import Fault
 from tests.simulation.candidate import Candidate
 from tests.simulation.gateway import Gateway
 from tests.simulation.history import History
@@ -49,9 +50,8 @@ class Client:
         self.work = self.process.start(self._live(self._world()))
 
     def crash(self) -> None:
-        self.site.history.note(self.name, "crashed", self.election)
-        if self.candidate is not None:
-            self.candidate.stop_believing()
+        name = self.name if self.candidate is None else self.candidate.name
+        self.site.history.record(Fault, "scenario", "kill", name)
         self.process.kill()
         self.buried.append(self.process)
 

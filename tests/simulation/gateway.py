@@ -1,7 +1,7 @@
 """One gateway: the real Elector over the memory driver, and what the service would do around it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from incumbent_backends.api import Options, Term, Unavailable
@@ -10,6 +10,7 @@ from incumbent_server.campaign import Campaign
 from incumbent_server.elector import Elector
 from incumbent_server.reasons import Reason, Refused
 from incumbent_server.session import Standing
+from tests.histories.events import Closed, Fault, Observed, Observing
 from tests.simulation.history import History
 from tests.simulation.loop import Process, SimLoop
 from tests.simulation.messages import (
@@ -73,6 +74,7 @@ class Gateway:
         self._ttl = timedelta(seconds=backend_ttl)
         self.buried: list[Process] = []
         self.elector: Elector | None = None
+        self._eyes = 0  # streams that observed so far
         self.start()
 
     def start(self) -> None:
@@ -85,12 +87,11 @@ class Gateway:
         self.process = Process(self._loop, self.name)
         self._stop = asyncio.Event()
         self._patience = 0.0
-        self.seen: dict[str, int] = {}  # by its observer
         self.work = self.process.start(self._serve())
 
     def kill(self) -> None:
         """End the process as kill -9 does: nothing of it runs any more."""
-        self._history.note(self.name, "killed")
+        self._history.record(Fault, "scenario", "kill", self.name)
         self.process.kill()
         self.buried.append(self.process)
 
@@ -145,14 +146,24 @@ class Gateway:
         return left + ([f"{tasks} tasks"] if tasks else [])
 
     async def _observe(self, elector: Elector) -> None:
-        """Read all elections as one Observe stream would; the checker holds it to its law."""
+        """Read all elections, as the service does for one Observe stream."""
         await elector.until_ready()
         observer = elector.observe()
-        while True:
-            for election, term in await observer.changes():
-                token = term.token if term is not None else 0
-                self._history.note(f"{self.name} eye", "sees", election, token)
-                self.seen[election] = token
+        self._eyes += 1
+        stream = f"eye {self._eyes}"
+        self._history.record(Observing, self.name, stream, prefix="")
+        try:
+            self._see(stream, observer.take())
+            self._history.record(Observed, self.name, stream, synced=True)
+            while True:
+                self._see(stream, await observer.changes())
+        finally:
+            self._history.record(Closed, self.name, stream)
+
+    def _see(self, stream: str, news: Iterable[tuple[str, Term | None]]) -> None:
+        for election, term in news:
+            token = term.token if term is not None else None
+            self._history.record(Observed, self.name, stream, election, token)
 
     def accept(self, stream: Stream) -> None:
         """Take a new stream; refused when nothing listens."""

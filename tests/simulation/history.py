@@ -1,56 +1,43 @@
-"""What happened in a run: the events in order, and who believed to lead, when."""
+"""What happens in a run, recorded as the events of `tests.histories`, in virtual seconds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec
 
+from tests.histories import history, verdict
+from tests.histories.events import Event, Noted
 from tests.simulation.loop import SimLoop
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    at: float  # virtual seconds
-    who: str
-    what: str
-    election: str = ""
-    token: int = 0
-    detail: str = ""
-
-    def __str__(self) -> str:
-        token = f"#{self.token}" if self.token else ""
-        return (
-            f"{self.at:10.4f}  {self.who:<9} {self.what:<12} {self.election:<4} {token:<5} "
-            f"{self.detail}"
-        ).rstrip()
-
-
-@dataclass(slots=True)
-class Belief:
-    """One client's belief to lead under one token, in virtual time."""
-
-    client: str
-    election: str
-    token: int
-    begin: float
-    end: float
-    guarded: bool  # False: RELEASE, or no heartbeats: the token alone protects
+P = ParamSpec("P")
 
 
 @dataclass(slots=True)
 class History:
     loop: SimLoop
     events: list[Event] = field(default_factory=list)
-    beliefs: list[Belief] = field(default_factory=list)
     closed: bool = False
-    by_hand: set[int] = field(default_factory=set)  # tokens whose record somebody deleted
+
+    def record(
+        self, kind: Callable[Concatenate[float, P], Event], *args: P.args, **fields: P.kwargs
+    ) -> None:
+        """Record an event of this kind now; its arguments are those after `at`."""
+        if not self.closed:
+            self.events.append(kind(self.loop.time(), *args, **fields))
 
     def note(
-        self, who: str, what: str, election: str = "", token: int = 0, detail: str = ""
+        self,
+        who: str,
+        says: str,
+        election: str = "",
+        token: int | None = None,
+        detail: str = "",
     ) -> None:
-        if not self.closed:
-            self.events.append(Event(self.loop.time(), who, what, election, token, detail))
+        """Record what no law reads, for the story."""
+        self.record(Noted, who, says, election, token, note=detail)
 
-    def believe(self, belief: Belief) -> Belief:
-        self.beliefs.append(belief)
-        return belief
+    def judge(self) -> verdict.Verdict:
+        """Hold what was recorded against the laws."""
+        return verdict.judge(history.History(self.events))
 
-    def fingerprint(self) -> tuple[object, ...]:
-        return (*map(str, self.events), *map(repr, self.beliefs))
+    def fingerprint(self) -> tuple[str, ...]:
+        return tuple(map(repr, self.events))

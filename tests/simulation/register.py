@@ -3,6 +3,7 @@
 import random
 from contextvars import Context
 
+from tests.histories.events import Wrote
 from tests.simulation.history import History
 from tests.simulation.loop import SimLoop
 
@@ -17,12 +18,12 @@ class Register:
         self._context = Context()
         self._highest: dict[str, int] = {}
 
-    def write(self, election: str, token: int, who: str) -> None:
+    def write(self, election: str, token: int, by: str) -> None:
         delay = LATE * self._rng.random() ** 4
-        self._loop.call_later(delay, self._arrive, election, token, who, context=self._context)
+        self._loop.call_later(delay, self._arrive, election, token, by, context=self._context)
 
-    def _arrive(self, election: str, token: int, who: str) -> None:
-        accepted = token >= self._highest.get(election, 0)
-        if accepted:
+    def _arrive(self, election: str, token: int, by: str) -> None:
+        taken = token >= self._highest.get(election, 0)
+        if taken:
             self._highest[election] = token
-        self._history.note("register", "takes" if accepted else "refuses", election, token, who)
+        self._history.record(Wrote, "register", "register", election, token, by, taken)

@@ -1,9 +1,10 @@
 """One run: a place drawn from the seed, faults, then calm, then everybody leads once and leaves."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tests.simulation.checker import check
+from tests.histories import events
+from tests.histories.verdict import Verdict
 from tests.simulation.client import Client, Site
 from tests.simulation.faults import FAULTY, Fault, Kind, draw
 from tests.simulation.gateway import Gateway
@@ -14,6 +15,7 @@ from tests.simulation.register import Register
 from tests.simulation.store import SimStore, Weather
 from tests.simulation.world import SimWorld, dice
 
+VACANCY = 3.0  # seconds that an election with candidates may stay vacant when nothing is wrong
 QUEUE_BOUND = 25.0  # seconds in which every client has led once more, after the calm
 
 
@@ -22,8 +24,8 @@ class Outcome:
     seed: int
     history: History
     faults: list[Fault]
-    violations: list[str] = field(default_factory=list)
-    seconds: float = 0.0  # virtual
+    verdict: Verdict
+    seconds: float  # virtual
 
 
 def run(seed: int) -> Outcome:
@@ -39,14 +41,18 @@ class Scenario:
         self.rng = dice(seed, "place")
         self.backend_ttl = self.rng.choice((2.0, 3.0, 5.0))
         self.moves_terms = self.rng.random() < 0.85
-        self.violations: list[str] = []
         self._worlds = 0
 
     def run(self) -> Outcome:
         self.loop.run(self._story())
-        self.violations += check(self.history)
-        self.violations += [f"nobody awaited: {trouble}" for trouble in self.loop.troubles]
-        return Outcome(self.seed, self.history, self.faults, self.violations, self.loop.time())
+        self.history.closed = False
+        for trouble in self.loop.troubles:
+            self._broke(f"nobody awaited: {trouble}")
+        verdict = self.history.judge()
+        return Outcome(self.seed, self.history, self.faults, verdict, self.loop.time())
+
+    def _broke(self, says: str) -> None:
+        self.history.record(events.Broke, "scenario", says)
 
     def _world(self) -> SimWorld:
         self._worlds += 1
@@ -61,10 +67,15 @@ class Scenario:
         self._heal()
         settled = FAULTY + 2.1 * self.backend_ttl + 6
         await self._until(settled)
-        self.history.note("scenario", "settled")
+        self._bound(VACANCY)
         await self._until(settled + 5)
+        self._bound(None)
         await self._finish()
         await self._clear_away()
+
+    def _bound(self, seconds: float | None) -> None:
+        for election in self.elections:
+            self.history.record(events.Bound, "scenario", election, seconds)
 
     async def _until(self, instant: float) -> None:
         await asyncio.sleep(max(0.0, instant - self.loop.time()))
@@ -82,10 +93,10 @@ class Scenario:
             )  # fmt: skip
             self.gateways.append(gateway)
         self.site = Site(loop, self.network, history, self.gateways, register)
-        elections = ["e0", "e1"][: rng.randint(1, 2)]
+        self.elections = ["e0", "e1"][: rng.randint(1, 2)]
         self.clients = [
             Client(
-                f"c{number}", self.site, elections[number % len(elections)],
+                f"c{number}", self.site, self.elections[number % len(self.elections)],
                 dice(self.seed, f"client {number}"), self._world,
             )
             for number in range(rng.randint(2, 6))
@@ -99,7 +110,10 @@ class Scenario:
     def _begin(self, fault: Fault) -> None:
         client = self.clients[fault.client % len(self.clients)]
         gateway = self.gateways[fault.gateway % len(self.gateways)]
-        self.history.note("fault", str(fault.kind), detail=f"{client.name} {gateway.name}")
+        by_hand = fault.kind in (Kind.DELETE, Kind.REVOKE)
+        exempts = self._exempts() if by_hand else {}
+        whom = f"{client.name} {gateway.name}"
+        self.history.record(events.Fault, "scenario", str(fault.kind), exempts=exempts, note=whom)
         match fault.kind:
             case Kind.CLIENT_CRASH | Kind.CLIENT_PAUSE:
                 self._strike_client(fault, client)
@@ -181,13 +195,15 @@ class Scenario:
         if self.store.weather[name] is weather:
             self.store.weather[name] = Weather()
 
+    def _exempts(self) -> dict[str, list[int]]:
+        """Name the terms that are ended by hand: all."""
+        return {name: [term.token] for name, (_, term) in self.store.truth.terms.items()}
+
     def _delete_by_hand(self, fault: Fault) -> None:
         truth = self.store.truth
-        terms = [term for _, term in truth.terms.values()]
-        self.history.by_hand.update(term.token for term in terms)
         if fault.kind is Kind.DELETE:
-            for term in terms:
-                truth.delete(term.election)
+            for election in list(truth.terms):
+                truth.delete(election)
         else:
             for name in list(truth.sessions):
                 truth.end_session(name)
@@ -213,7 +229,7 @@ class Scenario:
             await asyncio.sleep(0.25)
         late = [client.name for client in self.clients if not client.work.done()]
         if late:
-            self.violations.append(f"progress: {late} did not lead within {QUEUE_BOUND} s")
+            self._broke(f"progress: {late} did not lead within {QUEUE_BOUND} s")
             for client in self.clients:
                 client.work.cancel()
                 self.network.reset(client.process)
@@ -222,12 +238,15 @@ class Scenario:
 
     def _look_for_leftovers(self) -> None:
         truth = self.store.truth
-        left = [f"term #{term.token} of {term.election}" for _, term in truth.terms.values()]
+        for election in self.elections:
+            term = truth.term(election)
+            token = term.token if term is not None else None
+            self.history.record(events.Final, "scenario", election, token)
         if len(truth.sessions) != len(self.gateways):
-            left.append(f"sessions {sorted(truth.sessions)}")
+            self.history.record(events.Left, "scenario", f"sessions {sorted(truth.sessions)}")
         for gateway in self.gateways:
-            left += [f"{gateway.name}: {what}" for what in gateway.leftovers()]
-        self.violations += [f"left behind: {what}" for what in left]
+            for what in gateway.leftovers():
+                self.history.record(events.Left, gateway.name, what)
 
     async def _clear_away(self) -> None:
         """Close all; what is still there then is cancelled: nothing outlives the run."""
@@ -236,9 +255,9 @@ class Scenario:
         await asyncio.sleep(4.0)
         for gateway in self.gateways:
             if not gateway.work.done():
-                self.violations.append(f"{gateway.name} did not stop")
+                self._broke(f"{gateway.name} did not stop")
             elif not gateway.work.cancelled() and gateway.work.exception() is not None:
-                self.violations.append(f"{gateway.name} failed: {gateway.work.exception()!r}")
+                self._broke(f"{gateway.name} failed: {gateway.work.exception()!r}")
         self.history.closed = True
         for who in self._everybody():
             for process in who.buried:

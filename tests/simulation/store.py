@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from incumbent_backends.api import BackendError, Term, Unavailable
 from incumbent_backends.memory import Call, MemoryStore, Space, Watcher
+from tests.histories.events import Change, Stored
 from tests.simulation.history import History
 from tests.simulation.loop import SimLoop, current
 
@@ -63,26 +64,26 @@ class TruthfulSpace(Space):
 
     def put(self, term: Term) -> None:
         before = self.term(term.election)
-        what = "granted"
+        change: Change = "granted"
         if before is not None and before.token == term.token:
-            what = "moved" if before.session != term.session else "updated"
-        elif before is not None:
-            self._history.note("store", "OVERWROTE", term.election, before.token)
+            change = "moved" if before.session != term.session else "updated"
         super().put(term)
-        detail = f"{term.candidate}/{term.attempt} on {term.session}"
-        self._history.note("store", what, term.election, term.token, detail)
+        self._tell(term, change, f"{term.candidate}/{term.attempt} on {term.session}")
 
     def delete(self, election: str) -> None:
         term = self.term(election)
         super().delete(election)
         if term is not None:
-            self._history.note("store", "ended", election, term.token, f"on {term.session}")
+            self._tell(term, "ended", f"on {term.session}")
 
     def end_session(self, name: str, renewals: int | None = None) -> None:
         there = name in self.sessions
         super().end_session(name, renewals)
         if there and name not in self.sessions:
             self._history.note("store", "expired", detail=name)
+
+    def _tell(self, term: Term, change: Change, note: str) -> None:
+        self._history.record(Stored, "store", term.election, term.token, change, note=note)
 
     def open_session(self, backend_ttl: timedelta) -> str:
         name = super().open_session(backend_ttl)

@@ -5,6 +5,7 @@ import pytest
 from incumbent_server.candidacy import State
 from incumbent_server.elector import Elector
 from incumbent_server.reasons import Reason, Refused
+from tests.histories.events import Observed, Stored
 from tests.simulation.store import Weather
 from tests.unit.booth import entry
 from tests.unit.stage import BACKEND_TTL, ELECTION, Stage, play
@@ -197,7 +198,8 @@ def test_interleaving_1_a_move_is_promised_no_more_than_its_own_session_has() ->
             await stage.wait(0.01)
         assert again.token == ann.token
         assert (again.views[0].trust or 0) <= elector.good_for() + 1.1 - 0.05
-        moved = [event for event in stage.history.events if event.what == "moved"]
+        stored = [event for event in stage.history.events if isinstance(event, Stored)]
+        moved = [event for event in stored if event.change == "moved"]
         assert len(moved) == 1
         stage.b.kill()  # the store keeps it for a whole backend ttl after the move, not for less
         stage.a.process.freeze()
@@ -386,9 +388,10 @@ def test_observers_see_every_change_the_vacancy_included() -> None:
         await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "ann"))
         await stage.wait(0.2)
         await stage.enter(stage.b, entry("bob"))
-        for eye in ("a eye", "b eye"):
-            seen = [event.token for event in stage.history.events if event.who == eye]
-            assert seen == [1, 0, 2]
+        told = [event for event in stage.history.events if isinstance(event, Observed)]
+        for gateway in ("a", "b"):
+            seen = [event.token for event in told if event.who == gateway and event.election]
+            assert seen == [1, None, 2]
 
     play(story)
 

@@ -8,6 +8,7 @@
 drawn in `incumbent.errors`.
 """
 
+import incumbent._fork  # noqa: F401 isort: skip - before anything that imports gRPC
 from incumbent._async import AsyncClient
 from incumbent._async_term import AsyncTerm
 from incumbent._sync import Client

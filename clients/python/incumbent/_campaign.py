@@ -60,7 +60,7 @@ class Campaign:
         self._wake = asyncio.Event()
         self._waiters: set[asyncio.Future[None]] = set()
         self._callbacks: list[Callable[[], None]] = []
-        self._leaving = False
+        self._leaving: asyncio.Task[None] | None = None
         self._work = asyncio.create_task(self._run(), name=f"incumbent {plan.election}")
 
     # -- for any thread
@@ -140,13 +140,20 @@ class Campaign:
         return LeadershipLost(self.plan.election, self._state.token or 0, self.reason or "CLOSED")
 
     async def leave(self) -> None:
-        """Believe no longer, then resign; return when that is confirmed, or after a while."""
-        with self._lock:
-            already = self.over
-            self._state.resign()
-        self._leaving = True
-        self._tell()
-        if not already:
+        """Believe no longer, then resign; return when that is confirmed, or after a while.
+
+        Whoever calls it again, or is cancelled in it, does not disturb it.
+        """
+        if self._leaving is None:
+            with self._lock:
+                already = self.over
+                self._state.resign()
+            self._leaving = asyncio.create_task(self._leave(resign=not already))
+            self._tell()
+        await asyncio.shield(self._leaving)
+
+    async def _leave(self, *, resign: bool) -> None:
+        if resign:
             try:
                 async with asyncio.timeout(LEAVE_WITHIN):
                     await self._resign()
@@ -184,7 +191,7 @@ class Campaign:
             elif not self.over:
                 await self._nap(self._state.due() - now)
         self._tell()
-        if not self._leaving:  # who leaves still needs a stream to resign on
+        if self._leaving is None:  # who leaves still needs a stream to resign on
             log.info("%s: over, %s", self.plan.election, self.reason)
             self._close()
         for callback in self._callbacks:

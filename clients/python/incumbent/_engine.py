@@ -24,6 +24,10 @@ from incumbent.errors import Closed
 from incumbent.values import Observation
 
 T = TypeVar("T")
+NO_GRPC = (
+    "the parent of this process used gRPC before it forked, and gRPC cannot go on in such a child: "
+    "make the first client after forking, or start the child anew (multiprocessing: spawn)"
+)
 CLOSE_WITHIN = 2 * LEAVE_WITHIN + 1  # seconds; after that the thread is left to itself
 
 
@@ -45,6 +49,11 @@ class Engine:
         """Whether this process is a child of the one that it was made in."""
         return os.getpid() != self._pid
 
+    @property
+    def used(self) -> bool:
+        """Whether it has begun."""
+        return self._thread is not None
+
     # -- from any thread
 
     def submit(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
@@ -54,6 +63,8 @@ class Engine:
         with self._lock:
             if self._closed:
                 raise Closed("this client is closed")
+            if _parent_used_grpc:
+                raise Closed(NO_GRPC)
             if self._thread is None:
                 self._start()
         return asyncio.run_coroutine_threadsafe(work(), self._loop)
@@ -159,6 +170,15 @@ class Stream:
 
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+_parent_used_grpc = False
+
+
+def _forked() -> None:
+    global _parent_used_grpc  # noqa: PLW0603 - it is about this process
+    _parent_used_grpc = _parent_used_grpc or any(engine.used for engine in _engines)
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 @atexit.register

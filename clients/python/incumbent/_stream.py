@@ -82,8 +82,3 @@ class Stream:
     def close(self) -> None:
         """End the stream without a word. Idempotent."""
         self._call.cancel()
-
-    async def closed(self) -> None:
-        """Wait for the end of its tasks after close()."""
-        tasks = [task for task in (self._reading, self._writing) if task is not None]
-        await asyncio.wait(tasks)

@@ -222,8 +222,16 @@ class Elector:
         waiting = {
             name: len(ballot.queue) for name, ballot in self._ballots.items() if ballot.queue
         }
-        names = {name for name in (*self._follower.leaders, *waiting) if name.startswith(prefix)}
-        return {name: (self._follower.leaders.get(name), waiting.get(name, 0)) for name in names}
+        led = dict(self._follower.leaders)
+        for (
+            name,
+            ballot,
+        ) in self._ballots.items():  # the watch tells of what is led here a bit later
+            term, told = ballot.seat and ballot.seat.term, led.get(name)
+            if term is not None and (told is None or told.token < term.token):
+                led[name] = term
+        names = {name for name in (*led, *waiting) if name.startswith(prefix)}
+        return {name: (led.get(name), waiting.get(name, 0)) for name in names}
 
     def observe(self, *, election: str | None = None, prefix: str = "") -> Observer:
         """Open a reader that holds the whole present state; give it back to `unobserve`."""

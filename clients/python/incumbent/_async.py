@@ -67,7 +67,13 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Resign every term, withdraw every candidate, close every connection. Idempotent."""
+        """Resign every term, withdraw every candidate, close every connection. Idempotent.
+
+        Example:
+            >>> client = incumbent.AsyncClient(address)
+            >>> await client.close()
+
+        """
         self._engine.close(wait=False)
         await self._engine.closed()
 
@@ -185,10 +191,13 @@ class AsyncClient:
         NOT_LEADER where the credential neither leads nor waits.
 
         Example:
-            >>> async with client.campaign("docs/resign") as term:
-            ...     ended = await client.resign("docs/resign", term.credential)
-            ...     print(ended.token == term.token, await term.lost.wait(), term.reason)
-            True True RESIGNED
+            >>> try:
+            ...     async with client.campaign("docs/resign") as term:
+            ...         await client.resign("docs/resign", term.credential)
+            ...         await asyncio.sleep(5)
+            ... except incumbent.LeadershipLost as error:
+            ...     print(error.reason)
+            RESIGNED
 
         """
         return await wait(self._engine.call(lambda calls: calls.resign(election, credential)))

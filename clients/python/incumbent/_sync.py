@@ -67,7 +67,13 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Resign every term, withdraw every candidate, close every connection. Idempotent."""
+        """Resign every term, withdraw every candidate, close every connection. Idempotent.
+
+        Example:
+            >>> client = incumbent.Client(address)
+            >>> client.close()
+
+        """
         self._engine.close()
 
     def campaign(

@@ -81,6 +81,13 @@ class Term(BaseTerm):
 
         Raises LeadershipLost, ValueError, and Unavailable when no answer came: the value may come
         about or not.
+
+        Example:
+            >>> with client.campaign("docs/proclaim") as term:
+            ...     term.proclaim(b"10.0.0.7:80")
+            ...     print(term.value)
+            b'10.0.0.7:80'
+
         """
         checked, campaign = to_value(value), self._elected()
         wait(self._engine.submit(lambda: campaign.proclaim(checked)))

@@ -50,9 +50,7 @@ def to_target(
     for address in addresses:
         remote = not _is_here(address)
         if tls is None and remote and not plaintext:
-            raise ValueError(
-                f"gateway {address} is on another host: give tls=Tls(), or say plaintext=True"
-            )
+            raise ValueError(f"gateway {address} is on another host: give tls=Tls() or plaintext")
         if tls is None and remote and token is not None:
             raise ValueError(f"a token is not sent to {address} in plaintext: give tls=Tls()")
     if tls is not None and plaintext:

@@ -53,6 +53,12 @@ class BaseTerm:
 
         It grows with each answered heartbeat, to somewhat less than the lesser of `ttl` and the
         backend ttl.
+
+        Example:
+            >>> with client.campaign("docs/remaining", ttl=10) as term:
+            ...     print(9 < term.remaining() < 10)
+            True
+
         """
         return max(0.0, self.until - boottime()) if self.held else 0.0
 
@@ -68,6 +74,13 @@ class BaseTerm:
         """Raise LeadershipLost unless the term is held for `min_remaining` seconds more.
 
         Called before a piece of work, with the time that the work takes.
+
+        Example:
+            >>> with client.campaign("docs/guard", ttl=10) as term:
+            ...     term.guard(min_remaining=2)
+            ...     work(fence=term.token)
+            worked
+
         """
         least = seconds(min_remaining, "min_remaining")
         if not self.held:

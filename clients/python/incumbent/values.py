@@ -7,7 +7,15 @@ from enum import StrEnum
 
 
 class OnDisconnect(StrEnum):
-    """What becomes of a term when its connection breaks."""
+    """What becomes of a term when its connection breaks.
+
+    Example:
+        >>> release = incumbent.OnDisconnect.RELEASE
+        >>> with client.campaign("docs/release", on_disconnect=release) as term:
+        ...     print(term.held)
+        True
+
+    """
 
     KEEP = "keep"
     """It stays until `ttl` has run out; the client resumes it, on any gateway. The default."""
@@ -21,7 +29,13 @@ class OnDisconnect(StrEnum):
 
 
 class Expiry(StrEnum):
-    """By what the store ends the terms of a silent gateway."""
+    """By what the store ends the terms of a silent gateway.
+
+    Example:
+        >>> client.backend().expiry is incumbent.Expiry.LEASE
+        True
+
+    """
 
     LEASE = "lease"
     SESSION = "session"
@@ -29,7 +43,15 @@ class Expiry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How to speak TLS. All parts are optional; contents, not paths, in PEM."""
+    """How to speak TLS. All parts are optional; contents, not paths, in PEM.
+
+    Example:
+        >>> client = incumbent.Client("gateway.example.org:7400", tls=incumbent.Tls())
+        >>> incumbent.Client("gateway.example.org:7400")
+        Traceback (most recent call last):
+        ValueError: gateway gateway.example.org:7400 is on another host: give tls=Tls() or plaintext
+
+    """
 
     ca: bytes | None = None
     """The certificates that sign gateways. None: those that gRPC brings."""
@@ -51,7 +73,15 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Leader:
-    """Who leads an election, as a gateway read it."""
+    """Who leads an election, as a gateway read it.
+
+    Example:
+        >>> with client.campaign("docs/leads", candidate="node-a", value=b"10.0.0.7:80"):
+        ...     leader = client.leader("docs/leads")
+        ...     print(leader.candidate, leader.value, leader.token > 0)
+        node-a b'10.0.0.7:80' True
+
+    """
 
     election: str
     token: int
@@ -66,7 +96,13 @@ class Leader:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One message of `observe`: the latest state of an election, or the mark that all was told."""
+    """One message of `observe`: the latest state of an election, or the mark that all was told.
+
+    Example:
+        >>> next(client.observe("docs/observation"))
+        Observation(election='docs/observation', leader=None, synced=False)
+
+    """
 
     election: str
     leader: Leader | None
@@ -77,7 +113,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether a token is that of the present term. True in a condition if it is."""
+    """Whether a token is that of the present term. True in a condition if it is.
+
+    Example:
+        >>> with client.campaign("docs/verification") as term:
+        ...     if client.verify("docs/verification", term.token):
+        ...         print("current")
+        current
+
+    """
 
     current: bool
     leader: Leader | None
@@ -90,7 +134,15 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """An election that is led or contended."""
+    """An election that is led or contended.
+
+    Example:
+        >>> with client.campaign("docs/election/a", candidate="node-a"):
+        ...     for each in client.elections("docs/election/"):
+        ...         print(each.election, each.leader.candidate, each.waiting)
+        docs/election/a node-a 0
+
+    """
 
     election: str
     leader: Leader | None
@@ -100,7 +152,14 @@ class Election:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The store behind the gateways, and what it promises."""
+    """The store behind the gateways, and what it promises.
+
+    Example:
+        >>> backend = client.backend()
+        >>> backend.kind, backend.survives_gateway
+        ('sqlite', True)
+
+    """
 
     kind: str
     expiry: Expiry

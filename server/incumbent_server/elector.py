@@ -227,9 +227,9 @@ class Elector:
             name,
             ballot,
         ) in self._ballots.items():  # the watch tells of what is led here a bit later
-            term, told = ballot.seat and ballot.seat.term, led.get(name)
-            if term is not None and (told is None or told.token < term.token):
-                led[name] = term
+            seat, told = ballot.seat, led.get(name)
+            if seat is not None and (told is None or told.token < seat.term.token):
+                led[name] = seat.term
         names = {name for name in (*led, *waiting) if name.startswith(prefix)}
         return {name: (led.get(name), waiting.get(name, 0)) for name in names}
 

@@ -160,6 +160,8 @@ class Campaign:
             except TimeoutError:
                 log.warning("%s: no answer to the resign: the term expires", self.plan.election)
         self._close()
+        while self._streams:
+            await asyncio.wait([stream.ended for stream in self._streams])
         await asyncio.wait([self._work])
 
     async def _resign(self) -> None:

@@ -58,9 +58,7 @@ class Stream:
         try:
             while self._outbox:
                 await self._call.write(self._outbox.popleft())
-        except (aio.AioRpcError, asyncio.InvalidStateError, aio.UsageError):
-            self._outbox.clear()  # the reader learns how it ended
-        except asyncio.CancelledError:  # of the call, by close()
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the reader learns how it ended
             self._outbox.clear()
 
     async def _read(self) -> None:
@@ -72,6 +70,8 @@ class Stream:
             how = failure_of(error)
         except asyncio.CancelledError:
             how = Failure("CANCELLED", "", "closed by this client")
+        except Exception as error:  # noqa: BLE001 - gRPC has errors that are no status
+            how = Failure("INTERNAL", "", f"gRPC failed: {error}")
         self.ended.set_result(how)
         self._listener.on_end(self, how)
 

@@ -32,6 +32,7 @@ from incumbent.values import (
     Observation,
     OnDisconnect,
     Tls,
+    Trust,
     Verification,
 )
 
@@ -55,6 +56,7 @@ __all__ = [
     "Refused",
     "Term",
     "Tls",
+    "Trust",
     "Unavailable",
     "Verification",
 ]

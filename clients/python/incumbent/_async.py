@@ -18,6 +18,7 @@ from incumbent.values import (
     Observation,
     OnDisconnect,
     Tls,
+    Trust,
     Verification,
 )
 
@@ -87,6 +88,7 @@ class AsyncClient:
         no_wait: bool = False,
         on_disconnect: OnDisconnect = OnDisconnect.KEEP,
         timeout: float | timedelta | None = None,
+        on_trust: Callable[[Trust], None] | None = None,
     ) -> AsyncTerm:
         """Make a term to be entered; entering it is what campaigns.
 
@@ -98,6 +100,7 @@ class AsyncClient:
             no_wait: Lead now, or raise HeldByAnother.
             on_disconnect: What becomes of the term when the connection breaks.
             timeout: Seconds after which entering raises CampaignTimeout; None waits.
+            on_trust: Told every change of trust on the client's own thread: it has to return soon.
 
         Example:
             >>> async with client.campaign("docs/campaign", value=b"10.0.0.7:80") as term:
@@ -105,7 +108,7 @@ class AsyncClient:
             True b'10.0.0.7:80'
 
         """
-        plan = to_plan(election, candidate, value, ttl, no_wait, on_disconnect, timeout)
+        plan = to_plan(election, candidate, value, ttl, no_wait, on_disconnect, timeout, on_trust)
         return AsyncTerm(self, self._engine, plan)
 
     async def terms(
@@ -116,6 +119,7 @@ class AsyncClient:
         value: bytes | None = None,
         ttl: float | timedelta = DEFAULT_TTL,
         on_disconnect: OnDisconnect = OnDisconnect.KEEP,
+        on_trust: Callable[[Trust], None] | None = None,
     ) -> AsyncIterator[AsyncTerm]:
         """Lead again and again: each item leads already, and is left before the next campaign.
 
@@ -129,7 +133,7 @@ class AsyncClient:
             True
 
         """
-        plan = to_plan(election, candidate, value, ttl, False, on_disconnect, None)
+        plan = to_plan(election, candidate, value, ttl, False, on_disconnect, None, on_trust)
         while True:
             term = AsyncTerm(self, self._engine, plan)
             await term.win()

@@ -10,6 +10,7 @@ Everything here runs on the client's own thread, but for what is marked as for a
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from incumbent._target import Target
 from incumbent._wire import leader_of, to_enter, to_heard
 from incumbent.errors import IncumbentError, LeadershipLost, Unavailable
 from incumbent.v1 import election_service_pb2 as pb
-from incumbent.values import Leader, OnDisconnect
+from incumbent.values import Leader, OnDisconnect, Trust
 
 LEAVE_WITHIN = 2.0  # seconds for which the answer to a resign is waited for
 LONGEST_NAP = 1.0  # seconds; a timer does not count a machine's sleep, the clock does
@@ -50,13 +51,14 @@ class Campaign:
             ttl=plan.ttl,
             gateways=len(target.addresses),
             keep=plan.on_disconnect is OnDisconnect.KEEP,
-            patience=float("inf") if target.timeout is None else target.timeout,
+            patience=math.inf if target.timeout is None else target.timeout,
             jitter=random.random,
             gateway=channels.preferred,
         )
         self._streams: list[Stream] = []  # the newest last
         self._wanted: bytes | None = None  # a proclaimed value that the store has not confirmed
         self._proclaiming = asyncio.Lock()
+        self._told_until = -math.inf  # the end of trust that the caller was told last
         self._wake = asyncio.Event()
         self._waiters: set[asyncio.Future[None]] = set()
         self._callbacks: list[Callable[[], None]] = []
@@ -234,14 +236,15 @@ class Campaign:
         told = to_heard(response)
         if stream.attempt != self._state.attempt:
             return
+        arrived = boottime()
         with self._lock:
-            self._state.heard(stream.attempt, told, boottime())
+            self._state.heard(stream.attempt, told, arrived)
         if told.phase in (Phase.LEADING, Phase.JEOPARDY):
             self.term = leader_of(response)
         self._channels.preferred = stream.gateway
         for older in self._streams[:-1]:
             older.close()
-        self._tell()
+        self._tell(arrived)
 
     def on_end(self, stream: Stream, how: Failure) -> None:
         """See Listener."""
@@ -253,11 +256,27 @@ class Campaign:
             self._state.ended(stream.attempt, how.status, how.reason, boottime())
         self._tell()
 
-    def _tell(self) -> None:
+    def _tell(self, at: float | None = None) -> None:
+        """Have everybody look again, at what may have changed at the instant `at`, else now."""
+        self._tell_trust(at)
         self._wake.set()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _tell_trust(self, at: float | None) -> None:
+        """Tell the caller of the campaign what it may believe from now on, if that has changed."""
+        with self._lock:
+            until, reason = self._state.trusted_until, self._state.reason
+        if until == self._told_until or self.plan.on_trust is None:
+            return
+        self._told_until = until
+        if at is None or until == -math.inf:
+            at = boottime()
+        try:
+            self.plan.on_trust(Trust(self._state.token or 0, at, until, reason))
+        except Exception:
+            log.exception("%s: on_trust failed", self.plan.election)
 
     def _close(self) -> None:
         for stream in self._streams:

@@ -1,10 +1,11 @@
 """What callers ask for, checked before anything is sent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from incumbent._target import seconds
-from incumbent.values import OnDisconnect
+from incumbent.values import OnDisconnect, Trust
 
 DEFAULT_TTL = 10.0  # seconds
 VALUE_LIMIT = 4_096  # bytes
@@ -21,6 +22,7 @@ class Plan:
     no_wait: bool
     on_disconnect: OnDisconnect
     timeout: float | None  # until it must lead
+    on_trust: Callable[[Trust], None] | None
 
 
 def to_plan(
@@ -31,6 +33,7 @@ def to_plan(
     no_wait: bool,
     on_disconnect: OnDisconnect,
     timeout: float | timedelta | None,
+    on_trust: Callable[[Trust], None] | None,
 ) -> Plan:
     """Check the arguments of a campaign. Raises ValueError."""
     period = seconds(ttl, "ttl")
@@ -44,6 +47,7 @@ def to_plan(
         no_wait=no_wait,
         on_disconnect=OnDisconnect(on_disconnect),
         timeout=None if timeout is None else seconds(timeout, "timeout"),
+        on_trust=on_trust,
     )
 
 

@@ -18,6 +18,7 @@ from incumbent.values import (
     Observation,
     OnDisconnect,
     Tls,
+    Trust,
     Verification,
 )
 
@@ -86,6 +87,7 @@ class Client:
         no_wait: bool = False,
         on_disconnect: OnDisconnect = OnDisconnect.KEEP,
         timeout: float | timedelta | None = None,
+        on_trust: Callable[[Trust], None] | None = None,
     ) -> Term:
         """Make a term to be entered; entering it is what campaigns.
 
@@ -97,6 +99,7 @@ class Client:
             no_wait: Lead now, or raise HeldByAnother.
             on_disconnect: What becomes of the term when the connection breaks.
             timeout: Seconds after which entering raises CampaignTimeout; None waits.
+            on_trust: Told every change of trust on the client's own thread: it has to return soon.
 
         Example:
             >>> with client.campaign("docs/campaign", value=b"10.0.0.7:80") as term:
@@ -104,7 +107,7 @@ class Client:
             True b'10.0.0.7:80'
 
         """
-        plan = to_plan(election, candidate, value, ttl, no_wait, on_disconnect, timeout)
+        plan = to_plan(election, candidate, value, ttl, no_wait, on_disconnect, timeout, on_trust)
         return Term(self, self._engine, plan)
 
     def terms(
@@ -115,6 +118,7 @@ class Client:
         value: bytes | None = None,
         ttl: float | timedelta = DEFAULT_TTL,
         on_disconnect: OnDisconnect = OnDisconnect.KEEP,
+        on_trust: Callable[[Trust], None] | None = None,
     ) -> Iterator[Term]:
         """Lead again and again: each item leads already, and is left before the next campaign.
 
@@ -128,7 +132,7 @@ class Client:
             True
 
         """
-        plan = to_plan(election, candidate, value, ttl, False, on_disconnect, None)
+        plan = to_plan(election, candidate, value, ttl, False, on_disconnect, None, on_trust)
         while True:
             with Term(self, self._engine, plan) as term:
                 yield term

@@ -95,6 +95,33 @@ class Leader:
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """A change of trust, as `on_trust` of a campaign is told it: begun, moved, or over.
+
+    A beginning is told before the body runs, an end before the resign is sent. So what is handed on
+    here, to a journal or a watchdog, covers all that this process may believe.
+
+    Example:
+        >>> told = []
+        >>> with client.campaign("docs/trust", on_trust=told.append) as term:
+        ...     print(told[-1].token == term.token, told[-1].until == term.until)
+        True True
+        >>> told[-1].until
+        -inf
+
+    """
+
+    token: int
+    at: float
+    """The instant of the change in seconds of CLOCK_BOOTTIME: not after a beginning or a move, not
+    before an end."""
+    until: float
+    """The instant at which trust ends now; -inf: it is over."""
+    reason: str = ""
+    """Why it is over, as in LeadershipLost; "" where it runs, and where the term was left."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One message of `observe`: the latest state of an election, or the mark that all was told.
 

@@ -10,6 +10,7 @@ import pytest
 
 import incumbent
 from incumbent import errors
+from incumbent._target import to_target
 
 # What differs between twins for the one reason that one of them awaits.
 ASYNC = {
@@ -101,3 +102,76 @@ def test_each_twin_is_short(part: str) -> None:
     source = inspect.getsourcefile(incumbent)
     assert source is not None
     assert len(Path(source).with_name(part).read_text().splitlines()) <= 250
+
+
+BAD = {
+    "no address": ({"gateways": ""}, "gateways must be HOST:PORT"),
+    "no port": ({"gateways": "localhost"}, "is not HOST:PORT"),
+    "a port of 0": ({"gateways": "localhost:0"}, "port from 1 to 65535"),
+    "a URL": ({"gateways": "http://localhost:7400"}, "no scheme, no path"),
+    "an IPv6 address without brackets": ({"gateways": "::1:7400"}, "in brackets"),
+    "one of several": ({"gateways": "localhost:7400,"}, "none may be empty"),
+    "plaintext elsewhere": ({"gateways": "gw.example.org:7400"}, "is on another host"),
+    "a token in plaintext": (
+        {"gateways": "gw.example.org:7400", "plaintext": True, "token": "t0ps3cret"},
+        "a token is not sent to gw.example.org:7400 in plaintext",
+    ),
+    "TLS and plaintext": ({"tls": incumbent.Tls(), "plaintext": True}, "exclude each other"),
+    "an empty token": ({"token": ""}, "token must be printable ASCII"),
+    "a token of two lines": ({"token": "t0ps3cret\n"}, "token must be printable ASCII"),
+    "a negative timeout": ({"timeout": -1}, "timeout must be 0 s or more"),
+    "no number": ({"timeout": float("nan")}, "timeout must be 0 s or more"),
+}
+
+
+@pytest.mark.parametrize("kind", [incumbent.Client, incumbent.AsyncClient])
+@pytest.mark.parametrize(("arguments", "says"), BAD.values(), ids=BAD)
+def test_a_client_of_bad_arguments(
+    kind: Callable[..., Any], arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)) as refused:
+        kind(**arguments)
+    assert "t0ps3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "good", ["localhost:7400", "[::1]:7400", "127.0.0.2:1", "unix:/run/i.sock"]
+)
+def test_plaintext_to_this_host_needs_no_word(good: str) -> None:
+    incumbent.Client(good, token="t0ps3cret")
+
+
+BAD_CAMPAIGN = {
+    "a ttl of 0": ({"ttl": 0}, "ttl must be 1 s to 1 h"),
+    "a negative ttl": ({"ttl": -1}, "ttl must be 0 s or more"),
+    "a ttl of ages": ({"ttl": 2.0**63}, "ttl must be 1 s to 1 h"),
+    "a value of text": ({"value": "text"}, "value must be bytes"),
+    "a long value": ({"value": bytes(4_097)}, "4,096 bytes at most, not 4,097"),
+    "an unknown choice": ({"on_disconnect": "maybe"}, "maybe"),
+    "a candidate of bytes": ({"candidate": b"me"}, "candidate must be a str"),
+}
+
+
+@pytest.mark.parametrize("kind", [incumbent.Client, incumbent.AsyncClient])
+@pytest.mark.parametrize(("arguments", "says"), BAD_CAMPAIGN.values(), ids=BAD_CAMPAIGN)
+def test_a_campaign_of_bad_arguments(
+    kind: Callable[..., Any], arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        kind().campaign("unit/bad", **arguments)
+
+
+def test_no_secret_is_shown() -> None:
+    tls = incumbent.Tls(certificate=b"public", key=b"t0ps3cret")
+    assert "t0ps3cret" not in repr(tls)
+    assert "t0ps3cret" not in repr(to_target("localhost:1", None, False, "t0ps3cret", None))
+
+
+def test_a_term_that_was_not_entered() -> None:
+    term = incumbent.Client().campaign("unit/term", candidate="node-a")
+    assert not term.held
+    assert (term.remaining(), term.until) == (0.0, float("-inf"))
+    assert (term.election, term.candidate, term.reason) == ("unit/term", "node-a", "")
+    assert "not elected" in repr(term)
+    with pytest.raises(RuntimeError, match="enter the term first"):
+        _ = term.token

@@ -188,7 +188,7 @@ class Campaign:
                 now = boottime()
                 todo = self._state.next(now)
             if isinstance(todo, Enter):
-                self._enter(todo)
+                self._try(todo)
             elif todo is not None:
                 beat = pb.Heartbeat(sequence=todo.sequence)
                 self._streams[-1].send(pb.CampaignRequest(heartbeat=beat))
@@ -205,6 +205,13 @@ class Campaign:
         with suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, LONGEST_NAP)):
                 await self._wake.wait()
+
+    def _try(self, enter: Enter) -> None:
+        try:
+            self._enter(enter)
+        except Exception as error:  # noqa: BLE001 - the caller's `token`, or gRPC: it is told below
+            how = Failure("UNKNOWN", "", f"cannot be called: {error}")
+            self._failed(enter.gateway, enter.attempt, how)
 
     def _enter(self, enter: Enter) -> None:
         plan = self.plan
@@ -239,7 +246,7 @@ class Campaign:
         arrived = boottime()
         with self._lock:
             self._state.heard(stream.attempt, told, arrived)
-        if told.phase in (Phase.LEADING, Phase.JEOPARDY):
+        if self._state.phase in (Phase.LEADING, Phase.JEOPARDY):
             self.term = leader_of(response)
         self._channels.preferred = stream.gateway
         for older in self._streams[:-1]:
@@ -249,11 +256,14 @@ class Campaign:
     def on_end(self, stream: Stream, how: Failure) -> None:
         """See Listener."""
         self._streams.remove(stream)
-        if stream.attempt != self._state.attempt or self.over:
+        self._failed(stream.gateway, stream.attempt, how)
+
+    def _failed(self, gateway: int, attempt: int, how: Failure) -> None:
+        if attempt != self._state.attempt or self.over:
             return
-        self.said[self._target.addresses[stream.gateway]] = how
+        self.said[self._target.addresses[gateway]] = how
         with self._lock:
-            self._state.ended(stream.attempt, how.status, how.reason, boottime())
+            self._state.ended(attempt, how.status, how.reason, boottime())
         self._tell()
 
     def _tell(self, at: float | None = None) -> None:

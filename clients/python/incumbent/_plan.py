@@ -36,6 +36,10 @@ def to_plan(
     on_trust: Callable[[Trust], None] | None,
 ) -> Plan:
     """Check the arguments of a campaign. Raises ValueError."""
+    for name, text in (("election", election), ("candidate", candidate)):
+        if not isinstance(text, str):
+            raise ValueError(f"{name} must be a str, not {type(text).__name__}")
+        text.encode()  # UnicodeEncodeError, a ValueError, for what is no text
     period = seconds(ttl, "ttl")
     if not 1 <= period <= 3_600:
         raise ValueError(f"ttl must be 1 s to 1 h, not {period:g} s")

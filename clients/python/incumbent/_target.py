@@ -65,13 +65,13 @@ def _is_here(address: str) -> bool:
     """Whether an address never leaves this host; ValueError if it is none."""
     if address.startswith("unix:"):
         return True
+    if any(sign in address for sign in "/ @?#"):
+        raise ValueError(f"gateway {address!r} is not HOST:PORT: no scheme, no path")
     host, colon, port = address.rpartition(":")
     if not colon or not host or not (port.isdecimal() and port.isascii() and 0 < int(port) < 65536):
         raise ValueError(f"gateway {address!r} is not HOST:PORT with a port from 1 to 65535")
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         raise ValueError(f"gateway {address!r}: an IPv6 address stands in brackets, [::1]:7400")
-    if any(sign in host for sign in "/ @?#"):
-        raise ValueError(f"gateway {address!r} is not HOST:PORT: no scheme, no path")
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,6 +1,6 @@
 # Every verb is a script or one command; the scripts say how.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fmt proto lock bench simulate clean
+.PHONY: help setup serve demo test check fmt proto lock bench simulate clean
 
 # Passed on: make test ARGS="-k resume", make serve ARGS="--backend memory://"
 ARGS ?=
@@ -16,6 +16,9 @@ setup: ## Install everything for development: .venv, and grpcurl where Go is
 serve: ## Run a gateway on a SQLite file, 127.0.0.1:7400 (ARGS=its flags)
 	@scripts/setup runtime
 	@exec .venv/bin/incumbent-server $(ARGS)
+
+demo: setup ## Kill, stop and move leaders for half a minute, and judge what was recorded
+	@exec .venv/bin/python -m demo
 
 test: setup ## Run all tests (ARGS=pytest's)
 	@exec scripts/test $(ARGS)

@@ -6,11 +6,13 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from incumbent import Client
 from tests import worker
 
 PROGRAM = Path(sys.executable).with_name("incumbent")
@@ -18,6 +20,20 @@ PATIENCE = 20.0  # seconds; a busy machine needs some for the imports alone
 ROOT = Path(__file__).parents[1]
 
 Answer = dict[str, Any]
+
+
+def waiting(client: Client, election: str) -> int:
+    """How many candidates wait for a contended election, on the gateway of this client."""
+    prefix = election.rpartition("/")[0] + "/"
+    return next(each.waiting for each in client.elections(prefix) if each.election == election)
+
+
+def await_waiting(client: Client, election: str, count: int) -> None:
+    """Wait until so many wait; a gateway tells nobody of it by itself."""
+    give_up = time.monotonic() + PATIENCE
+    while waiting(client, election) != count:
+        assert time.monotonic() < give_up, f"not {count} wait for {election}"
+        time.sleep(0.01)
 
 
 class Deaths:
@@ -146,13 +162,13 @@ class Commands:
         return answer
 
     def run_family(
-        self, election: str, *options: object, stubborn: bool = False
+        self, election: str, *options: object, stubborn: bool = False, **how: Any
     ) -> tuple[Process, Family]:
         """Start `incumbent run` of tests/worker.py, and wait until the three are there."""
         life = self._folder / f"life-{len(self._families)}"
         mode = ["stubborn"] if stubborn else []
         words = [sys.executable, "-m", "tests.worker", life, *mode]
-        run = self.begin("run", "--election", election, *options, "--", *words, cwd=ROOT)
+        run = self.begin("run", "--election", election, *options, "--", *words, cwd=ROOT, **how)
         return run, self.family(run, life)
 
     def family(self, run: Process, life: Path | None = None) -> Family:

@@ -39,9 +39,8 @@ def _breathe(life: mmap.mmap, slot: int) -> None:
 
 
 def _main(file: Path, *, stubborn: bool) -> None:
-    if stubborn:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN if stubborn else signal.SIG_DFL)
     with file.open("w+b") as opened:
         opened.truncate(SLOT.size * len(NAMES))
         life = mmap.mmap(opened.fileno(), 0)

@@ -16,10 +16,10 @@ from typing import TypeVar
 
 import pytest
 
-import incumbent.cli.guard
-from incumbent.cli.guard.linux import boottime
-from incumbent.cli.guard.plan import Cause
-from incumbent.cli.guard.wire import (
+import incumbent._cli.guard
+from incumbent._cli.guard.linux import boottime
+from incumbent._cli.guard.plan import Cause
+from incumbent._cli.guard.wire import (
     Channel,
     End,
     Ended,
@@ -33,7 +33,7 @@ from incumbent.cli.guard.wire import (
 )
 from tests.commands import PATIENCE, ROOT, Deaths, Family
 
-GUARD = Path(incumbent.cli.guard.__file__).parent
+GUARD = Path(incumbent._cli.guard.__file__).parent
 LATE = 2.0  # seconds that a busy machine may take more
 Kind = TypeVar("Kind")
 

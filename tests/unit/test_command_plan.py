@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from incumbent.cli.guard.plan import LEAD, Cause, Order, Plan
+from incumbent._cli.guard.plan import LEAD, Cause, Order, Plan
 
 durations = st.floats(0.01, 3600)
 NEVER = 10**6

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from incumbent.cli.guard.plan import Cause
+from incumbent._cli.guard.plan import Cause
 
 LARGEST: Final = 65_536  # bytes; no message comes near it
 

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-from incumbent.cli.guard.linux import children
+from incumbent._cli.guard.linux import children
 
 
 class Kin:

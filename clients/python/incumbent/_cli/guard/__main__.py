@@ -1,4 +1,4 @@
-"""Starts the guard: `python -I -S .../incumbent/cli/guard DESCRIPTOR COMMAND...`.
+"""Starts the guard: `python -I -S .../incumbent/_cli/guard DESCRIPTOR COMMAND...`.
 
 `incumbent` itself is not imported on the way: its __init__ would bring grpc along.
 """
@@ -12,6 +12,6 @@ if __name__ == "__main__":
     package.__path__ = [str(Path(__file__).resolve().parents[2])]
     sys.modules["incumbent"] = package
 
-    from incumbent.cli.guard.loop import main
+    from incumbent._cli.guard.loop import main
 
     main(int(sys.argv[1]), sys.argv[2:])

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from incumbent.cli.guard import spawn
-from incumbent.cli.guard.kin import Kin, bury
-from incumbent.cli.guard.linux import adopt_orphans, be_named, boottime
-from incumbent.cli.guard.plan import Cause, Order, Plan
-from incumbent.cli.guard.wire import (
+from incumbent._cli.guard import spawn
+from incumbent._cli.guard.kin import Kin, bury
+from incumbent._cli.guard.linux import adopt_orphans, be_named, boottime
+from incumbent._cli.guard.plan import Cause, Order, Plan
+from incumbent._cli.guard.wire import (
     Channel,
     End,
     Ended,

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from incumbent.cli.guard.linux import die_with_parent
-from incumbent.cli.guard.wire import Start
+from incumbent._cli.guard.linux import die_with_parent
+from incumbent._cli.guard.wire import Start
 
 # What a terminal or a person may send: none of it ends or stops the guard.
 _IGNORED: Final = (

@@ -10,6 +10,7 @@ from _pytest.terminal import TerminalReporter
 
 from incumbent.v1 import election_service_pb2_grpc as rpc
 from tests.clients import Streams, connected
+from tests.commands import Commands
 from tests.gateways import Gateway, Gateways, gateways_in
 
 
@@ -72,6 +73,13 @@ async def calls(gateway: Gateway) -> AsyncIterator["rpc.ElectionServiceAsyncStub
     """The calls of the shared gateway."""
     async with connected(gateway.grpc) as calls:
         yield calls
+
+
+@pytest.fixture
+def commands(gateway: Gateway, tmp_path: Path) -> Iterator[Commands]:
+    """Processes of `incumbent` at the shared gateway."""
+    with Commands(tmp_path, gateway.grpc) as commands:
+        yield commands
 
 
 @pytest.fixture(scope="session")

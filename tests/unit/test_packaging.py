@@ -57,7 +57,9 @@ def installed(python: Path) -> set[str]:
     return {canonicalize_name(line.partition("==")[0]) for line in listed.splitlines()}
 
 
-def environment(folder: Path, wheels: Mapping[str, Path], name: str, *options: str) -> Path:
+def environment(
+    folder: Path, wheels: Mapping[str, Path], name: str, *options: str, extra: str = ""
+) -> Path:
     """The interpreter of a new environment that holds the one wheel and what it pulls."""
     uv("venv", "--quiet", "--python", sys.executable, folder)
     python = folder / "bin/python"
@@ -65,7 +67,7 @@ def environment(folder: Path, wheels: Mapping[str, Path], name: str, *options: s
     here = wheels[name].parent
     options = options or ("--constraint", str(ROOT / "requirements/runtime.txt"))
     install = ("pip", "install", "--quiet", "--python", python, "--find-links", here)
-    uv(*install, *options, wheels[name])
+    uv(*install, *options, f"{wheels[name]}{extra}")
     return python
 
 
@@ -109,6 +111,27 @@ def test_drivers_of_the_wheel_are_entry_points(wheels: Mapping[str, Path], tmp_p
     )
     ran = subprocess.run([python, "-I", "-c", load], check=True, capture_output=True, text=True)
     assert {"memory Memory", "sqlite Sqlite"} <= set(ran.stdout.splitlines())
+
+
+def test_the_command_runs_with_its_extra(wheels: Mapping[str, Path], tmp_path: Path) -> None:
+    locked = ("--constraint", str(ROOT / "requirements/dev.txt"))
+    python = environment(tmp_path / "venv", wheels, "incumbent", *locked, extra="[cli]")
+    incumbent = str(python.with_name("incumbent"))
+    words = [incumbent, "run", "--election", "demo", "--gateway", "127.0.0.1:1"]
+    ran = subprocess.run([*words, "--timeout", "0.1", "true"], cwd=tmp_path, check=False)
+    assert ran.returncode == 69
+    ran = subprocess.run([*words, "no-such-command"], cwd=tmp_path, check=False)
+    assert ran.returncode == 127
+
+
+def test_the_command_without_its_extra_says_what_to_install(
+    wheels: Mapping[str, Path], tmp_path: Path
+) -> None:
+    python = environment(tmp_path / "venv", wheels, "incumbent")
+    command = python.with_name("incumbent")
+    ran = subprocess.run([command, "--help"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "incumbent: the command needs click: pip install 'incumbent[cli]'\n"
 
 
 @pytest.mark.parametrize("name", FOLDERS)

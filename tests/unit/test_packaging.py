@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -113,9 +113,21 @@ def test_drivers_of_the_wheel_are_entry_points(wheels: Mapping[str, Path], tmp_p
     assert {"memory Memory", "sqlite Sqlite"} <= set(ran.stdout.splitlines())
 
 
-def test_the_command_runs_with_its_extra(wheels: Mapping[str, Path], tmp_path: Path) -> None:
-    locked = ("--constraint", str(ROOT / "requirements/dev.txt"))
-    python = environment(tmp_path / "venv", wheels, "incumbent", *locked, extra="[cli]")
+def oldest_of_the_extra() -> list[str]:
+    extras = project(FOLDERS["incumbent"])["optional-dependencies"]
+    assert isinstance(extras, dict)
+    return [each.split(",")[0].replace(">=", "==") for each in extras["cli"]]
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [("--constraint", str(ROOT / "requirements/dev.txt")), oldest_of_the_extra()],
+    ids=["locked", "oldest"],
+)
+def test_the_command_runs_with_its_extra(
+    wheels: Mapping[str, Path], tmp_path: Path, versions: Sequence[str]
+) -> None:
+    python = environment(tmp_path / "venv", wheels, "incumbent", *versions, extra="[cli]")
     incumbent = str(python.with_name("incumbent"))
     words = [incumbent, "run", "--election", "demo", "--gateway", "127.0.0.1:1"]
     ran = subprocess.run([*words, "--timeout", "0.1", "true"], cwd=tmp_path, check=False)

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         see = f"; see {where} --help" if where else ""
-        return _refuse(error.format_message() + see, Exit.USAGE)
+        return _refuse(error.format_message().rstrip(".") + see, Exit.USAGE)
     except Signalled as ended:
         if ended.number == signal.SIGPIPE:
             _forget_output()

@@ -19,7 +19,7 @@ def seconds(text: str) -> float:
     return float(number) * _UNITS[unit]
 
 
-class Duration(click.ParamType[float]):
+class Duration(click.ParamType):  # type: ignore[type-arg]  # click 8.2 has no ParamType[float]
     """An option's value that is a duration, in seconds; or `never`, inf, where that is allowed."""
 
     name = "duration"

@@ -1,5 +1,6 @@
 """Leaving a term, in every way a process can: the body stops, the resign follows, nothing hangs."""
 
+import asyncio
 import gc
 import signal
 import subprocess
@@ -323,3 +324,19 @@ def test_closing_the_client_ends_a_wait_in_another_thread(gateway: Gateway) -> N
         thread.join(5)
         assert isinstance(ended[0], incumbent.Closed)
         _await_queue(client, election, 0)
+
+
+async def test_a_campaign_that_is_cancelled_at_once_leaves_no_ghost(gateway: Gateway) -> None:
+    """Its resign may not overtake its `enter`, whatever was sent until then."""
+    prefix = an_election() + "/"
+    async with incumbent.AsyncClient(gateway.grpc) as client:
+        elections = [f"{prefix}{number}" for number in range(30)]
+        for number, election in enumerate(elections):
+            campaign = asyncio.create_task(client.campaign(election, ttl=LONG).__aenter__())
+            await asyncio.sleep(number / 5_000)
+            campaign.cancel()
+            await asyncio.wait([campaign])
+    async with incumbent.AsyncClient(gateway.grpc) as client:
+        async with asyncio.timeout(5):
+            while [each async for each in client.elections(prefix)]:
+                await asyncio.sleep(0.02)

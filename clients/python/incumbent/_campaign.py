@@ -167,10 +167,10 @@ class Campaign:
         await asyncio.wait([self._work])
 
     async def _resign(self) -> None:
-        if self._state.answered and self._streams:
+        if self._streams:  # also where the `enter` is not answered yet: nothing may overtake it
             newest = self._streams[-1]
             newest.send(pb.CampaignRequest(resign=pb.Resign()))
-            if (await asyncio.shield(newest.ended)).status == "OK":
+            if await self._ends_well(newest):
                 return
         if self._state.attempt:  # the gateway may know of it
             calls = Calls(self._channels, self._target)
@@ -178,6 +178,11 @@ class Campaign:
                 await calls.resign(self.plan.election, self.credential)
             except IncumbentError as error:
                 log.debug("%s: resign: %s", self.plan.election, error)
+
+    async def _ends_well(self, stream: Stream) -> bool:
+        within = LEAVE_WITHIN if self._state.answered else LEAVE_WITHIN / 2
+        done, _ = await asyncio.wait([stream.ended], timeout=within)
+        return any(each.result().status == "OK" for each in done)
 
     # -- the work
 

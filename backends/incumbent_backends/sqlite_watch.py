@@ -17,9 +17,10 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from incumbent_backends.api import BackendError, Clock, Snapshot, Synced, Unavailable
+from incumbent_backends.lease_picture import Patience, Picture, SessionRow
+from incumbent_backends.lease_rows import Row
 from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile
-from incumbent_backends.sqlite_picture import Patience, Picture, SessionRow
-from incumbent_backends.sqlite_rows import SQL, Row, decode_rows
+from incumbent_backends.sqlite_rows import SQL, decode_rows
 
 POLL = 0.01  # between two looks at data_version
 REST = 0.002  # from a write here to the look: so many writes are one look

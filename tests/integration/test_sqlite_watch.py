@@ -13,8 +13,8 @@ import pytest
 from incumbent_backends import sqlite_watch
 from incumbent_backends.api import Claim, Rejected, Snapshot, Synced, Unavailable
 from incumbent_backends.conformance import FakeClock
+from incumbent_backends.lease_picture import SessionRow
 from incumbent_backends.sqlite import Sqlite
-from incumbent_backends.sqlite_picture import SessionRow
 from tests.integration.sqlite_store import SECOND, build, lead, look_round, occupied, sql, watching
 
 

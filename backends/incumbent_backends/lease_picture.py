@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from incumbent_backends.api import Snapshot, Term
-from incumbent_backends.sqlite_rows import Row, snapshot
+from incumbent_backends.lease_rows import Row, snapshot
 
 FACTOR = 1.02  # covers clocks that run within 1 % of true
 
 
 class SessionRow(NamedTuple):
-    """One row of incumbent_session."""
+    """One row of a store's table of sessions."""
 
     id: str
     renewals: int

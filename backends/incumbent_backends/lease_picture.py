@@ -34,12 +34,14 @@ class Picture:
     def has_vacant(self) -> bool:
         return len(self._rows) > len(self._told)
 
-    def owe(self, elections: Iterable[str]) -> None:
-        """Tell of these at the next update even if nothing seems to have changed.
+    def owe(self, answers: Iterable[Snapshot]) -> None:
+        """Tell at the next update of what a verb has answered and was not told here.
 
-        Somebody knows of a change from elsewhere, and it may have been undone before a look.
+        Even if nothing seems to have changed by then: it may have been undone before a look.
         """
-        self._owed.update(elections)
+        self._owed.update(
+            answer.election for answer in answers if answer.term != self._told.get(answer.election)
+        )
 
     def differing(self, outline: Iterable[Sequence[object]]) -> tuple[list[str], list[str]]:
         """Compare [election, version, token, session, attempt] of every row with what is known.

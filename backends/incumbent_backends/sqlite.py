@@ -129,7 +129,7 @@ class Sqlite:
 
         def acquire(db: sqlite3.Connection) -> Snapshot:
             after = self._session.acquire(db, bid)
-            self._watch.answered(election)
+            self._watch.answered(after)
             return after
 
         return await self._write(acquire)

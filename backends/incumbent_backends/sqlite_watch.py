@@ -165,7 +165,7 @@ class SqliteWatch:
         self._lock = threading.Lock()  # guards the next four
         self._subscribers: list[Subscriber] = []
         self._newcomers: list[Subscriber] = []
-        self._answered: set[str] = set()  # elections that a verb here has told of
+        self._answered: list[Snapshot] = []  # what verbs here have told
         self._stopped = False
         self._ended: Future[None] = Future()
         self._killing: dict[SessionRow, Future[None]] = {}
@@ -182,10 +182,10 @@ class SqliteWatch:
         """Look soon: this process wrote something."""
         self._wake.set()
 
-    def answered(self, election: str) -> None:
-        """A verb has told its caller of a change here, so that the watch must tell what is now."""
+    def answered(self, snapshot: Snapshot) -> None:
+        """A verb has told its caller this: the watch must tell it, or what became of it."""
         with self._lock:
-            self._answered.add(election)
+            self._answered.append(snapshot)
 
     def stop(self) -> None:
         """End the thread soon, and every watch with it. Idempotent."""
@@ -251,7 +251,7 @@ class SqliteWatch:
             newcomers, self._newcomers = self._newcomers, []
             told = list(self._subscribers)
             self._subscribers += newcomers
-            answered, self._answered = self._answered, set()
+            answered, self._answered = self._answered, []
         look.picture.owe(answered)
         try:
             news = look.look()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,21 @@ async def test_a_term_that_is_gone_before_the_next_look_is_told_as_gone(
                     assert isinstance(item, Snapshot)
                     if item.election == name and item.term is None:
                         break
+
+
+async def test_a_bid_that_changes_nothing_is_no_news(path: Path, backend: Sqlite) -> None:
+    async with build(path) as other, watching(backend) as watch:
+        led = await lead(other, "led")
+        await watch.until("led", led.token)
+        loser: dict[str, Any] = {"holder": "0" * 64, "attempt": 1, "candidate": "c", "value": b""}
+        for number in range(8):
+            await backend.acquire("led", **loser)
+            await backend.renew([])
+            term = await lead(other, f"next/{number}")
+            async with asyncio.timeout(5):
+                item = await anext(watch.items)
+            assert isinstance(item, Snapshot)
+            assert item.term == term
 
 
 async def test_the_counter_deleted_by_hand_grants_nothing_and_loses_nothing(

@@ -16,9 +16,18 @@ T = TypeVar("T")
 
 async def wait(future: Future[T]) -> T:
     """Await a result; whatever interrupts the waiting ends the work too."""
+    try:
+        return await wait_only(future)
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+
+
+async def wait_only(future: Future[T]) -> T:
+    """Await a result; the work goes on, whatever interrupts the waiting."""
     wrapped = asyncio.wrap_future(future)
     try:
-        return await wrapped
+        return await asyncio.shield(wrapped)
     except asyncio.CancelledError:
         if wrapped.cancelled() and not _cancelling():
             raise Closed("this client is closed") from None
@@ -49,8 +58,6 @@ class _Body:
         self._task = asyncio.current_task()
         assert self._task is not None
         self._cancelling = self._task.cancelling()
-        if self._lost.is_set():
-            self._cancel()
 
     def end(self) -> bool:
         """The body is over; tell whether it was cancelled for the loss, and for nothing else."""
@@ -65,10 +72,7 @@ class _Body:
 
     def _over(self) -> None:
         self._lost.set()
-        self._cancel()
-
-    def _cancel(self) -> None:
-        if self._task is not None and not self._cancelled:
+        if self._task is not None:
             self._cancelled = True
             self._task.cancel()
 
@@ -113,6 +117,9 @@ class AsyncTerm(BaseTerm):
         self._check_entry()
         if self._campaign is None:
             await self.win()
+        if self.lost.is_set():  # already: there is no body to be cancelled
+            await self.leave()
+            raise self._lost()
         self._body.begin()
         return self
 
@@ -133,7 +140,7 @@ class AsyncTerm(BaseTerm):
         """Resign, whether entered or not. Not for callers: see `AsyncClient.terms`."""
         self._leaves()
         with suppress(Closed):
-            await wait(self._engine.submit(self._bid.leave))
+            await wait_only(self._engine.submit(self._bid.leave))
         self._client = None
 
     async def proclaim(self, value: bytes) -> None:

@@ -17,12 +17,18 @@ T = TypeVar("T")
 def wait(future: Future[T]) -> T:
     """Block for a result; whatever interrupts the waiting ends the work too."""
     try:
-        return future.result()
-    except CancelledError:
-        raise Closed("this client is closed") from None
+        return wait_only(future)
     except BaseException:
         future.cancel()
         raise
+
+
+def wait_only(future: Future[T]) -> T:
+    """Block for a result; the work goes on, whatever interrupts the waiting."""
+    try:
+        return future.result()
+    except CancelledError:
+        raise Closed("this client is closed") from None
 
 
 class Term(BaseTerm):
@@ -73,7 +79,7 @@ class Term(BaseTerm):
         """Resign, and wait for the answer, up to 2 s. Does nothing in a forked child."""
         self._leaves()
         with suppress(Closed):
-            wait(self._engine.submit(self._bid.leave))
+            wait_only(self._engine.submit(self._bid.leave))
         self._client = None
 
     def proclaim(self, value: bytes) -> None:

@@ -46,7 +46,9 @@ class BaseTerm:
 
         False in a forked child, before the term is entered, and as soon as it is left.
         """
-        return self._campaign is not None and self._campaign.held() and not self._engine.forked
+        if self._campaign is None or self._left or self._engine.forked:
+            return False
+        return self._campaign.held()
 
     def remaining(self) -> float:
         """Tell for how many seconds trust still runs, from now; 0.0 if it is not held.

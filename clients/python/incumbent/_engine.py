@@ -12,7 +12,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
-from threading import Event, Lock, Thread, current_thread
+from threading import Event, RLock, Thread, current_thread
 from typing import Any, TypeVar
 
 from incumbent._bid import Bid
@@ -37,7 +37,7 @@ class Engine:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._pid = os.getpid()
-        self._lock = Lock()
+        self._lock = RLock()  # a finalizer may run in the middle of anything, submit included
         self._thread: Thread | None = None
         self._closed = False
         self._ready = Event()
@@ -67,12 +67,14 @@ class Engine:
                 raise Closed(NO_GRPC)
             if self._thread is None:
                 self._start()
-        return asyncio.run_coroutine_threadsafe(work(), self._loop)
+            self._ready.wait()
+            # Under the lock, so that `close` comes after it: what is begun is also ended.
+            return asyncio.run_coroutine_threadsafe(work(), self._loop)
 
     def _start(self) -> None:
-        self._thread = Thread(target=self._serve, name="incumbent-client", daemon=True)
-        self._thread.start()
-        self._ready.wait()
+        thread = Thread(target=self._serve, name="incumbent-client", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def elect(self, bid: Bid) -> Future[Campaign]:
         """Campaign until it leads."""
@@ -80,8 +82,9 @@ class Engine:
 
     def leave(self, bid: Bid) -> None:
         """Have a bid end, soon; from wherever, even where this client is closed."""
-        with suppress(Closed):
-            self.submit(bid.leave)
+        if self.used:
+            with suppress(Closed):
+                self.submit(bid.leave)
 
     def call(self, work: Callable[[Calls], Coroutine[Any, Any, T]]) -> Future[T]:
         """Make a call that is no campaign."""
@@ -93,13 +96,16 @@ class Engine:
 
     def close(self, *, wait: bool = True) -> None:
         """Resign every term, withdraw every candidate, close every connection. Idempotent."""
+        if self.forked:
+            return
         with self._lock:
             first, self._closed = not self._closed, True
             thread = self._thread
-        if thread is None or self.forked:
-            return
-        if first:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            if thread is None:
+                return
+            self._ready.wait()
+            if first:
+                self._loop.call_soon_threadsafe(self._stop.set)
         if wait and thread is not current_thread():
             thread.join(CLOSE_WITHIN)
 
@@ -120,6 +126,7 @@ class Engine:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_ignore_lost_race)
         self._stop = asyncio.Event()
         self._bids: set[Bid] = set()
         self._campaigns = Channels(self._target)
@@ -167,6 +174,15 @@ class Stream:
     async def _close(self) -> None:
         if self._messages is not None:
             await self._messages.aclose()
+
+
+def _ignore_lost_race(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Before 1.80 grpcio raises where another loop of the process was the first to read its socket.
+
+    Nothing is lost by it, but it would fill the log as soon as there are two clients.
+    """
+    if not isinstance(context.get("exception"), BlockingIOError):
+        loop.default_exception_handler(context)
 
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()

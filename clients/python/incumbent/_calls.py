@@ -1,14 +1,17 @@
 """Everything but campaigns: a call goes to the gateway that answered last, then to the others."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
-from typing import TypeVar
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 from grpc import aio
 
 from incumbent._channels import Channels
 from incumbent._clock import boottime
 from incumbent._failure import Failure, failure_of, unavailable
+from incumbent._seen import Seen
 from incumbent._target import Target
 from incumbent._wire import leader_of, to_backend, to_election, to_observation, to_verification
 from incumbent.v1 import election_service_pb2 as pb
@@ -20,49 +23,59 @@ A = TypeVar("A")
 LEAST_TRY = 1.0  # seconds that one gateway is given
 PAUSE = (0.05, 1.0)  # seconds between two rounds of all gateways: at first, and at most
 PAGE = 1_000
+DENIALS = ("NOT_LEADER", "HELD_BY_OTHER_GATEWAY")  # of a resign: another gateway may know better
 
 
 class Rounds:
     """Tries of one call: which gateway is next, how long to pause, when to give up."""
 
-    def __init__(self, channels: Channels, target: Target) -> None:
+    def __init__(
+        self, channels: Channels, target: Target, first: int | None = None, within: float = math.inf
+    ) -> None:
         self._channels = channels
         self._target = target
+        self._first = channels.preferred if first is None else first
+        self._within = within if target.timeout is None else min(within, target.timeout)
         self._said: dict[str, Failure] = {}
         self._tries = 0
-        self._began = boottime()
+        self._since = boottime()  # nobody has answered since then; inf: somebody does
 
     @property
     def gateway(self) -> int:
         """The gateway to be tried."""
-        return (self._channels.preferred + self._tries) % len(self._target.addresses)
+        return (self._first + self._tries) % len(self._target.addresses)
 
     def patience(self) -> float:
         """Seconds for one try."""
-        total = self._target.timeout
-        if total is None:
+        if self._within == math.inf:
             return 10.0
-        fair = max(LEAST_TRY, total / (len(self._target.addresses) + 1))
-        return max(0.001, min(fair, self._began + total - boottime()))
+        fair = max(LEAST_TRY, self._within / (len(self._target.addresses) + 1))
+        return max(0.001, min(fair, self._since + self._within - boottime()))
 
     def answered(self) -> None:
         """Remember who answers, and count time and tries anew."""
-        self._channels.preferred = self.gateway
+        self._channels.preferred = self._first = self.gateway
         self._tries = 0
-        self._began = boottime()
+        self._since = math.inf
+
+    def next(self) -> None:
+        """Go on to the next gateway without a pause."""
+        self._tries += 1
 
     async def failed(self, how: Failure) -> None:
         """Pause before the next try. Raises Refused, or Unavailable when time is up."""
-        if how.final:
+        count = len(self._target.addresses)
+        room_elsewhere = how.status == "RESOURCE_EXHAUSTED" and self._tries + 1 < count
+        if how.final and not room_elsewhere:
             raise how.to_error() from None
         self._said[self._target.addresses[self.gateway]] = how
+        self._since = min(self._since, boottime())
         self._tries += 1
-        rounds, within = divmod(self._tries, len(self._target.addresses))
+        rounds, within = divmod(self._tries, count)
         first, most = PAUSE
         pause = 0.0 if within else min(most, first * 2.0 ** (rounds - 1))
-        total = self._target.timeout
-        if total is not None and boottime() + pause >= self._began + total:
-            raise unavailable(total, self._said)
+        if boottime() + pause >= self._since + self._within:
+            raise unavailable(self._within, self._said) from None
         await asyncio.sleep(pause)
 
 
@@ -73,6 +86,22 @@ class Calls:
         self._channels = channels
         self._target = target
 
+    async def _try(
+        self,
+        method: Callable[["rpc.ElectionServiceAsyncStub"], "aio.UnaryUnaryMultiCallable[Q, A]"],
+        request: Q,
+        rounds: Rounds,
+    ) -> A:
+        """Ask one gateway. Raises Failure."""
+        within = rounds.patience()
+        try:
+            async with asyncio.timeout(within):
+                metadata = await self._target.metadata()
+                call = method(self._channels.stub(rounds.gateway))
+                return await call(request, metadata=metadata, timeout=within)
+        except Exception as error:  # noqa: BLE001 - gRPC, or the caller's `token`
+            raise _why(error) from None
+
     async def _unary(
         self,
         method: Callable[["rpc.ElectionServiceAsyncStub"], "aio.UnaryUnaryMultiCallable[Q, A]"],
@@ -80,13 +109,10 @@ class Calls:
     ) -> A:
         rounds = Rounds(self._channels, self._target)
         while True:
-            call = method(self._channels.stub(rounds.gateway))
             try:
-                answer = await call(
-                    request, metadata=self._target.metadata(), timeout=rounds.patience()
-                )
-            except aio.AioRpcError as error:
-                await rounds.failed(failure_of(error))
+                answer = await self._try(method, request, rounds)
+            except Failure as how:
+                await rounds.failed(how)
             else:
                 rounds.answered()
                 return answer
@@ -103,10 +129,34 @@ class Calls:
     async def backend(self) -> Backend:
         return to_backend(await self._unary(lambda stub: stub.GetBackend, pb.GetBackendRequest()))
 
-    async def resign(self, election: str, credential: str) -> Leader | None:
+    async def resign(
+        self, election: str, credential: str, first: int | None = None, within: float = math.inf
+    ) -> Leader | None:
+        """End a term or a wait; from gateway `first` on, for so many seconds at most.
+
+        A wait is known to its own gateway only, so all are asked. NOT_LEADER after a try whose
+        outcome is not known says that it was done then.
+        """
         request = pb.ResignRequest(election=election, credential=credential)
-        answer = await self._unary(lambda stub: stub.Resign, request)
-        return leader_of(answer)
+        rounds = Rounds(self._channels, self._target, first, within)
+        denied, unknown, done = None, False, False
+        while denied is None:
+            for _ in self._target.addresses:
+                try:
+                    answer = await self._try(lambda stub: stub.Resign, request, rounds)
+                except Failure as how:
+                    if how.reason not in DENIALS:
+                        unknown = True
+                        await rounds.failed(how)
+                        continue
+                    denied, done = how, done or (unknown and how.reason == "NOT_LEADER")
+                    rounds.next()
+                else:
+                    rounds.answered()
+                    return leader_of(answer)
+        if done:
+            return None
+        raise denied.to_error()
 
     async def page(self, prefix: str, after: str) -> tuple[list[Election], str | None]:
         """Fetch one page of elections, and what to ask the next one with; None: there is none."""
@@ -119,56 +169,43 @@ class Calls:
         request = pb.ObserveRequest(prefix=prefix)
         if election is not None:
             request = pb.ObserveRequest(election=election)
-        rounds, seen = Rounds(self._channels, self._target), _Seen()
+        rounds, seen = Rounds(self._channels, self._target), Seen()
         while True:
-            call = self._channels.stub(rounds.gateway).Observe(
-                request, metadata=self._target.metadata()
-            )
             try:
-                async for response in call:
-                    rounds.answered()
-                    for news in seen.take(to_observation(response)):
-                        yield news
-                how = Failure("UNAVAILABLE", "", "the stream ended")
-            except aio.AioRpcError as error:
-                how = failure_of(error)
-            finally:
+                async with aclosing(self._follow(request, rounds)) as responses:
+                    async for response in responses:
+                        rounds.answered()
+                        for news in seen.take(to_observation(response)):
+                            yield news
+            except Failure as how:
+                seen.begin()
+                await rounds.failed(how)
+
+    async def _follow(
+        self, request: pb.ObserveRequest, rounds: Rounds
+    ) -> AsyncGenerator[pb.ObserveResponse, None]:
+        """Read one stream. The first message comes at once, or that gateway is of no use."""
+        call: Any = None
+        try:
+            async with asyncio.timeout(rounds.patience()):
+                metadata = await self._target.metadata()
+                call = self._channels.stub(rounds.gateway).Observe(request, metadata=metadata)
+                response = await call.read()
+            while response is not aio.EOF:
+                yield response
+                response = await call.read()
+        except Exception as error:  # noqa: BLE001 - gRPC, or the caller's `token`
+            raise _why(error) from None
+        finally:
+            if call is not None:
                 call.cancel()
-            seen.begin()
-            await rounds.failed(how)
+        raise Failure("UNAVAILABLE", "", "the stream ended")
 
 
-class _Seen:
-    """What an observer was told, so that a new stream brings only what is new to it."""
-
-    def __init__(self) -> None:
-        self._highest: dict[str, int] = {}  # election → token
-        self._led: set[str] = set()
-        self._unconfirmed: set[str] | None = None  # led before, not yet mentioned by a new stream
-        self._synced = False
-
-    def begin(self) -> None:
-        """Expect the whole state again, from another stream."""
-        self._unconfirmed = set(self._led)
-
-    def take(self, told: Observation) -> list[Observation]:
-        """Tell what of a message is news."""
-        if told.synced:
-            return self._sync(told)
-        name, leader = told.election, told.leader
-        if leader is not None and leader.token < self._highest.get(name, 0):
-            return []  # that gateway is behind
-        if self._unconfirmed is not None:
-            self._unconfirmed.discard(name)
-        if leader is None:
-            self._led.discard(name)
-        else:
-            self._led.add(name)
-            self._highest[name] = leader.token
-        return [told]
-
-    def _sync(self, told: Observation) -> list[Observation]:
-        gone, self._unconfirmed = sorted(self._unconfirmed or ()), None
-        self._led.difference_update(gone)
-        first, self._synced = not self._synced, True
-        return [Observation(name, None) for name in gone] + ([told] if first else [])
+def _why(error: Exception) -> Failure:
+    """Say why a call failed: by its status, or before it had any."""
+    if isinstance(error, aio.AioRpcError):
+        return failure_of(error)
+    if isinstance(error, TimeoutError):
+        return Failure("DEADLINE_EXCEEDED", "", "no answer")
+    return Failure("UNKNOWN", "", f"cannot be called: {error}")

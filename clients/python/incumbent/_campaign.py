@@ -15,7 +15,7 @@ import random
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock
+from threading import RLock
 
 from incumbent._calls import Calls
 from incumbent._channels import Channels
@@ -43,10 +43,11 @@ class Campaign:
         self.plan = plan
         self.credential: str = secrets.token_urlsafe(24)
         self.term: Leader | None = None  # its own, as last told
-        self.said: dict[str, Failure] = {}  # address → why it was of no use
+        self.said: dict[str, Failure] = {}  # address → why it is of no use, the latest last
         self._channels = channels
         self._target = target
-        self._lock = Lock()  # around every change of _state: `held` may end it, on any thread
+        # Around every change of _state: `held` may end it, on any thread, in a signal handler too.
+        self._lock = RLock()
         self._state = Candidacy(
             ttl=plan.ttl,
             gateways=len(target.addresses),
@@ -167,20 +168,23 @@ class Campaign:
         await asyncio.wait([self._work])
 
     async def _resign(self) -> None:
+        first = self._state.gateway
         if self._streams:  # also where the `enter` is not answered yet: nothing may overtake it
             newest = self._streams[-1]
             newest.send(pb.CampaignRequest(resign=pb.Resign()))
             if await self._ends_well(newest):
                 return
+            first += not newest.ended.done()  # it is silent; another one can end the term as well
         if self._state.attempt:  # the gateway may know of it
             calls = Calls(self._channels, self._target)
             try:
-                await calls.resign(self.plan.election, self.credential)
+                await calls.resign(self.plan.election, self.credential, first, LEAVE_WITHIN)
             except IncumbentError as error:
                 log.debug("%s: resign: %s", self.plan.election, error)
 
     async def _ends_well(self, stream: Stream) -> bool:
-        within = LEAVE_WITHIN if self._state.answered else LEAVE_WITHIN / 2
+        alone = self._state.answered and len(self._target.addresses) == 1
+        within = LEAVE_WITHIN if alone else LEAVE_WITHIN / 2
         done, _ = await asyncio.wait([stream.ended], timeout=within)
         return any(each.result().status == "OK" for each in done)
 
@@ -193,18 +197,26 @@ class Campaign:
                 now = boottime()
                 todo = self._state.next(now)
             if isinstance(todo, Enter):
+                self._note_silence()
                 self._try(todo)
             elif todo is not None:
                 beat = pb.Heartbeat(sequence=todo.sequence)
                 self._streams[-1].send(pb.CampaignRequest(heartbeat=beat))
             elif not self.over:
                 await self._nap(self._state.due() - now)
+        self._note_silence()
         self._tell()
         if self._leaving is None:  # who leaves still needs a stream to resign on
             log.info("%s: over, %s", self.plan.election, self.reason)
             self._close()
         for callback in self._callbacks:
             callback()
+
+    def _note_silence(self) -> None:
+        """Who was asked and has neither answered nor failed by now is silent."""
+        for stream in self._streams:
+            address = self._target.addresses[stream.gateway]
+            self.said.setdefault(address, Failure("UNAVAILABLE", "", "no answer"))
 
     async def _nap(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -222,7 +234,7 @@ class Campaign:
         plan = self.plan
         stream = Stream(
             self._channels.stub(enter.gateway),
-            self._target.metadata(),
+            self._target.metadata,
             gateway=enter.gateway,
             attempt=enter.attempt,
             listener=self,
@@ -254,6 +266,7 @@ class Campaign:
         if self._state.phase in (Phase.LEADING, Phase.JEOPARDY):
             self.term = leader_of(response)
         self._channels.preferred = stream.gateway
+        self.said.clear()
         for older in self._streams[:-1]:
             older.close()
         self._tell(arrived)
@@ -261,15 +274,19 @@ class Campaign:
     def on_end(self, stream: Stream, how: Failure) -> None:
         """See Listener."""
         self._streams.remove(stream)
-        self._failed(stream.gateway, stream.attempt, how)
+        if not stream.closed:
+            self._failed(stream.gateway, stream.attempt, how)
 
     def _failed(self, gateway: int, attempt: int, how: Failure) -> None:
-        if attempt != self._state.attempt or self.over:
+        if self.over:
             return
-        self.said[self._target.addresses[gateway]] = how
-        with self._lock:
-            self._state.ended(attempt, how.status, how.reason, boottime())
-        self._tell()
+        address = self._target.addresses[gateway]
+        self.said.pop(address, None)
+        self.said[address] = how
+        if attempt == self._state.attempt:
+            with self._lock:
+                self._state.ended(attempt, how.status, how.reason, boottime())
+            self._tell()
 
     def _tell(self, at: float | None = None) -> None:
         """Have everybody look again, at what may have changed at the instant `at`, else now."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from grpc import aio
@@ -22,7 +23,7 @@ class Listener(Protocol):
 
 
 class Stream:
-    """A stream of the given attempt at the given gateway, opened at once.
+    """A stream of the given attempt at the given gateway, opened as soon as its metadata is there.
 
     grpc takes one write at a time, and cancelling a write cancels the call: so one task writes, and
     it is never cancelled alone.
@@ -31,7 +32,7 @@ class Stream:
     def __init__(
         self,
         stub: "rpc.ElectionServiceAsyncStub",
-        metadata: tuple[tuple[str, str], ...],
+        metadata: Callable[[], Coroutine[Any, Any, tuple[tuple[str, str], ...]]],
         *,
         gateway: int,
         attempt: int,
@@ -41,7 +42,10 @@ class Stream:
         self.attempt: int = attempt
         self.ended: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
         self._listener = listener
-        self._call: Any = stub.Campaign(metadata=metadata)
+        self._stub = stub
+        self._metadata = asyncio.create_task(metadata())
+        self.closed = False  # by this side
+        self._call: Any = None  # once it is open
         self._outbox: deque[pb.CampaignRequest] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._reading = asyncio.create_task(self._read())
@@ -51,7 +55,10 @@ class Stream:
         if self.ended.done():
             return
         self._outbox.append(message)
-        if self._writing is None or self._writing.done():
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._call is not None and (self._writing is None or self._writing.done()):
             self._writing = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
@@ -63,6 +70,7 @@ class Stream:
 
     async def _read(self) -> None:
         try:
+            await self._open()
             while (response := await self._call.read()) is not aio.EOF:
                 self._listener.on_response(self, response)
             how = await self._status()
@@ -70,10 +78,17 @@ class Stream:
             how = failure_of(error)
         except asyncio.CancelledError:
             how = Failure("CANCELLED", "", "closed by this client")
-        except Exception as error:  # noqa: BLE001 - gRPC has errors that are no status
-            how = Failure("INTERNAL", "", f"gRPC failed: {error}")
+        except Exception as error:  # noqa: BLE001 - the caller's `token`, or no status of gRPC's
+            how = Failure("UNKNOWN", "", f"cannot be called: {error}")
         self.ended.set_result(how)
         self._listener.on_end(self, how)
+
+    async def _open(self) -> None:
+        metadata = await self._metadata
+        if self.closed:
+            raise asyncio.CancelledError
+        self._call = self._stub.Campaign(metadata=metadata)
+        self._flush()
 
     async def _status(self) -> Failure:
         code = await self._call.code()
@@ -81,4 +96,7 @@ class Stream:
 
     def close(self) -> None:
         """End the stream without a word. Idempotent."""
-        self._call.cancel()
+        self.closed = True
+        self._metadata.cancel()
+        if self._call is not None:
+            self._call.cancel()

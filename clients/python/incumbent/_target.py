@@ -1,5 +1,6 @@
 """Where the gateways are and how they are spoken to, checked whole before anything is opened."""
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +28,14 @@ class Target:
     token: str | Callable[[], str] | None = field(repr=False)
     timeout: float | None  # seconds; None: for ever
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Make what goes with every call. The token is asked for at each, so that it may change."""
+    async def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Make what goes with every call. The token is asked for at each, so that it may change.
+
+        On a thread of its own: it may have to be fetched, and heartbeats do not wait for that.
+        """
         if self.token is None:
             return ()
-        token = self.token if isinstance(self.token, str) else self.token()
+        token = self.token if isinstance(self.token, str) else await asyncio.to_thread(self.token)
         return (("authorization", f"Bearer {token}"),)
 
 

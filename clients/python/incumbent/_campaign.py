@@ -283,10 +283,9 @@ class Campaign:
         address = self._target.addresses[gateway]
         self.said.pop(address, None)
         self.said[address] = how
-        if attempt == self._state.attempt:
-            with self._lock:
-                self._state.ended(attempt, how.status, how.reason, boottime())
-            self._tell()
+        with self._lock:
+            self._state.ended(attempt, how.status, how.reason, boottime())
+        self._tell()
 
     def _tell(self, at: float | None = None) -> None:
         """Have everybody look again, at what may have changed at the instant `at`, else now."""

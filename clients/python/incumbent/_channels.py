@@ -43,7 +43,8 @@ class Channels:
     def _connect(self, address: str) -> aio.Channel:
         tls = self._target.tls
         if tls is None:
-            return aio.insecure_channel(address, options=OPTIONS)
+            # Plaintext goes where the caller said, not to whom http_proxy names.
+            return aio.insecure_channel(address, options=(*OPTIONS, ("grpc.enable_http_proxy", 0)))
         credentials = grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate)
         options = OPTIONS
         if tls.server_name is not None:

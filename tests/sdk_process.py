@@ -51,11 +51,10 @@ class Process:
         """Wait until it leads; the token."""
         return int(self.until("leads")["leads"])
 
-    def looked(self, since: float) -> bool:
-        """Wait for a look that began after this instant; what it saw."""
-        while self.until("held")["at"] < since:
+    def trusts_until(self, instant: float) -> None:
+        """Wait until it is granted trust to this instant, or longer."""
+        while not ((until := self.until("held")["until"]) and until >= instant):
             pass
-        return bool(self.lines[-1]["held"])
 
     def looks(self) -> list[Line]:
         """Every look at `held`."""

@@ -54,13 +54,13 @@ async def test_sigstop(gateway: Gateway, elsewhere: Gateway, kind: Kind, figures
 async def test_sigstop_for_less_than_its_trust(gateway: Gateway, kind: Kind) -> None:
     """Again and again: the answers that lay unread are worth what they say."""
     election = an_election()
-    with leading(kind, gateway.grpc, election, ttl=3) as process:
+    with leading(kind, gateway.grpc, election, ttl=4) as process:
         token = await asyncio.to_thread(process.leads)
         for _ in range(3):
             process.freeze()
             await asyncio.sleep(1.5)
             thawed = process.thaw()
-            await asyncio.to_thread(process.looked, thawed + 0.1)
+            await asyncio.to_thread(process.trusts_until, thawed + 2.5)
         assert all(look["held"] for look in process.looks())
         async with AsyncClient(gateway.grpc) as client:
             assert await client.verify(election, token)

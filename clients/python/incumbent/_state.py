@@ -21,7 +21,7 @@ PATIENCE = 3  # no answer for 1 / PATIENCE of the trust: enter at the next gatew
 LEAST_PATIENCE = 1.0  # seconds to wait for an answer while no trust runs
 PAUSE = 10  # 1 / PAUSE of the trust lies between two enters that nobody forced
 BACKOFF = (0.05, 1.0)  # seconds before entering again once every gateway has failed: first, most
-AGAIN = 0.05  # seconds between two heartbeats that bring no trust
+AGAIN = 0.05  # seconds between two messages that follow each other, at least
 
 TRUST_EXPIRED = "TRUST_EXPIRED"
 DISCONNECTED = "DISCONNECTED"
@@ -214,18 +214,22 @@ class Candidacy:
 
     def _plan(self, told: Heard, now: float) -> None:
         """Set the next heartbeat, and the next enter where this gateway is not to be stayed at."""
-        leading = self.phase in (Phase.LEADING, Phase.JEOPARDY)
-        if len(self._sent) > 1 or told.next_heartbeat_in is None:
-            self._beat_at = math.inf
-        elif leading and not self.trusting:
-            asked = max(self._sent.values())
-            self._beat_at = max(now, asked + AGAIN) if told.sequence else now
-        else:
-            self._beat_at = now + told.next_heartbeat_in
+        if len(self._sent) == 1:  # one at a time
+            self._beat_at = max(self._beat_due(told, now), max(self._sent.values()) + AGAIN)
         if told.reason == DRAINING:
             self._enter_at = now
         elif self.phase is Phase.JEOPARDY and self.gateways > 1:
             self._enter_at = max(now, self._entered + self._trust / PAUSE)
+
+    def _beat_due(self, told: Heard, now: float) -> float:
+        """Tell when a heartbeat is due; what comes unasked brings it forward, never puts it off."""
+        if self.phase is not Phase.WAITING and not self.trusting:
+            return now
+        pace = self.ttl / PATIENCE
+        if told.next_heartbeat_in is not None:
+            pace = min(pace, told.next_heartbeat_in)
+        third_left = self.trusted_until - self._trust / PATIENCE if self.trusting else math.inf
+        return min(self._beat_at, now + pace, third_left)
 
     def ended(self, attempt: int, status: str, reason: str, now: float) -> None:
         """Take in the end of the stream of `attempt`: its gRPC status, and the gateway's word."""

@@ -18,9 +18,11 @@ from enum import Enum
 from typing import NamedTuple
 
 PATIENCE = 3  # no answer for 1 / PATIENCE of the trust: enter at the next gateway
-LEAST_PATIENCE = 1.0  # seconds to wait for an answer while no trust runs
+WAITS = (1.0, 3.0)  # seconds to wait for an answer while no trust runs: least, most
+LONGER = 4  # times as long an `enter` may be waited for after failures
 PAUSE = 10  # 1 / PAUSE of the trust lies between two enters that nobody forced
 BACKOFF = (0.05, 1.0)  # seconds before entering again once every gateway has failed: first, most
+DOUBLINGS = 5  # from the first to the most
 AGAIN = 0.05  # seconds between two messages that follow each other, at least
 
 TRUST_EXPIRED = "TRUST_EXPIRED"
@@ -100,7 +102,7 @@ class Candidacy:
     _entered: float = -math.inf
     _beat_at: float = math.inf
     _troubled: float = math.inf  # since when no gateway answers
-    _failures: int = 0
+    _failures: int = 0  # streams on end that did not last
 
     @property
     def trusting(self) -> bool:
@@ -170,9 +172,13 @@ class Candidacy:
         if not waiting:
             return math.inf
         if self.trusting:
-            return waiting[0] + self._trust / PATIENCE
-        patience = max(LEAST_PATIENCE, self.ttl / PATIENCE)
-        return waiting[0] + min(patience * 2.0**self._failures, max(patience, self.ttl))
+            return waiting[0] + max(AGAIN, self._trust / PATIENCE)
+        least, most = WAITS
+        wait = min(max(least, self.ttl / PATIENCE), most)
+        if not self.answered:  # each gateway has its turn before patience ends
+            wait *= min(1 + self._failures, LONGER)
+            wait = min(wait, max(AGAIN, self.patience / self.gateways))
+        return waiting[0] + wait
 
     # -- what it hears
 
@@ -185,7 +191,7 @@ class Candidacy:
         sent = self._sent.get(told.sequence, -math.inf)
         self._sent = {n: at for n, at in self._sent.items() if n >= told.sequence}
         self.answered = True
-        self._failures, self._troubled = 0, math.inf
+        self._troubled = math.inf
         if told.phase is Phase.OVER:
             self._end(told.reason)
         elif told.phase is Phase.WAITING:
@@ -216,10 +222,11 @@ class Candidacy:
         """Set the next heartbeat, and the next enter where this gateway is not to be stayed at."""
         if len(self._sent) == 1:  # one at a time
             self._beat_at = max(self._beat_due(told, now), max(self._sent.values()) + AGAIN)
-        if told.reason == DRAINING:
-            self._enter_at = now
-        elif self.phase is Phase.JEOPARDY and self.gateways > 1:
-            self._enter_at = max(now, self._entered + self._trust / PAUSE)
+        leaves = self.phase is Phase.JEOPARDY and self.gateways > 1
+        if leaves or told.reason == DRAINING:
+            self._enter_at = max(now, self._entered + self._spacing())
+        else:
+            self._enter_at = math.inf
 
     def _beat_due(self, told: Heard, now: float) -> float:
         """Tell when a heartbeat is due; what comes unasked brings it forward, never puts it off."""
@@ -251,7 +258,8 @@ class Candidacy:
         return status == "RESOURCE_EXHAUSTED" and self._failures + 1 < self.gateways
 
     def _fail(self, now: float) -> None:
-        self._failures += 1
+        lasted = self.answered and now >= self._entered + BACKOFF[1]
+        self._failures = 1 if lasted else self._failures + 1
         self._troubled = min(self._troubled, now)
         self._beat_at = math.inf
         self._sent = {}
@@ -262,8 +270,12 @@ class Candidacy:
         if not rounds:
             return 0.0
         first, most = BACKOFF
-        pause = min(most, first * 2.0 ** (rounds - 1)) * (0.5 + self.jitter() / 2)
-        return min(pause, self._trust / PAUSE) if self.trusting else pause
+        pause = min(most, first * 2.0 ** min(rounds - 1, DOUBLINGS))
+        return min(pause * (0.5 + self.jitter() / 2), self._spacing())
+
+    def _spacing(self) -> float:
+        """Tell how far apart enters lie at most, and at least where no gateway failed."""
+        return max(AGAIN, self._trust / PAUSE) if self.trusting else BACKOFF[1]
 
     def _end(self, reason: str) -> None:
         self.phase, self.reason = Phase.OVER, reason

@@ -184,35 +184,33 @@ class Candidacy:
 
     def heard(self, attempt: int, told: Heard, now: float) -> None:
         """Take in a message of the stream of `attempt`; an older stream's counts no longer."""
-        if attempt != self.attempt or self.over:
+        if attempt != self.attempt or self.over or not self._sent:
             return
         if self.trusting and not self.held(now):
             return
-        sent = self._sent.get(told.sequence, -math.inf)
-        self._sent = {n: at for n, at in self._sent.items() if n >= told.sequence}
+        sent = self._sent.get(told.sequence, -math.inf)  # what was never sent brings no trust
+        self._sent = {n: at for n, at in self._sent.items() if n >= told.sequence} or self._sent
         self.answered = True
         self._troubled = math.inf
         if told.phase is Phase.OVER:
-            self._end(told.reason)
-        elif told.phase is Phase.WAITING:
-            self._wait()
-        else:
+            self._end(told.reason or "ABORTED")
+        elif told.phase is not Phase.WAITING:
             self._lead(told, sent, now)
+        elif self.token is None:
+            self.phase = Phase.WAITING
+        else:
+            self._end("EXPIRED")  # there is no way back from a term
         if not self.over:
             self._plan(told, now)
 
-    def _wait(self) -> None:
-        if self.token is not None:
-            self._end("EXPIRED")  # there is no way back from a term
-        else:
-            self.phase = Phase.WAITING
-
     def _lead(self, told: Heard, sent: float, now: float) -> None:
-        if self.token not in (None, told.token):
-            self._end("EXPIRED")
+        if not told.token or self.token not in (None, told.token):
+            self._end("EXPIRED")  # not this term, or none that a resource could tell from others
             return
         self.phase, self.token = told.phase, told.token
-        until = sent + (told.trust_for or 0.0)
+        # No gateway promises more than the ttl. Held to it, trust also keeps the rule that an
+        # `enter` caps all that was given before at its own sending plus the ttl.
+        until = sent + min(told.trust_for or 0.0, self.ttl)
         if now < until:
             self._trust, self.trusted_until = until - sent, until
         elif self.trusting:

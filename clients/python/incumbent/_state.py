@@ -103,6 +103,7 @@ class Candidacy:
     _beat_at: float = math.inf
     _troubled: float = math.inf  # since when no gateway answers
     _failures: int = 0  # streams on end that did not last
+    _full: set[int] = field(default_factory=set)  # gateways that have no room, since one answered
 
     @property
     def trusting(self) -> bool:
@@ -192,6 +193,7 @@ class Candidacy:
         self._sent = {n: at for n, at in self._sent.items() if n >= told.sequence} or self._sent
         self.answered = True
         self._troubled = math.inf
+        self._full.clear()
         if told.phase is Phase.OVER:
             self._end(told.reason or "ABORTED")
         elif told.phase is not Phase.WAITING:
@@ -242,18 +244,21 @@ class Candidacy:
             return
         if status == "ABORTED":
             self._end(reason or status)
-        elif status in REFUSALS and self.token is None and not self._elsewhere(status):
-            self.refused = status
-            self._end(reason or status)
         elif self.token is not None and not self.keep:
             self._end(DISCONNECTED)
+        elif not self.trusting and self._refused(status):
+            self.refused = status
+            self._end(reason or status)
         else:
             self._fail(now)
             self._enter_at = now + self._pause()
 
-    def _elsewhere(self, status: str) -> bool:
-        """Whether another gateway may have room."""
-        return status == "RESOURCE_EXHAUSTED" and self._failures + 1 < self.gateways
+    def _refused(self, status: str) -> bool:
+        """Whether no gateway will have it; one that is full is no refusal by the others."""
+        if status == "RESOURCE_EXHAUSTED":
+            self._full.add(self.gateway)
+            return len(self._full) == self.gateways
+        return status in REFUSALS
 
     def _fail(self, now: float) -> None:
         lasted = self.answered and now >= self._entered + BACKOFF[1]

@@ -163,7 +163,10 @@ class Candidacy:
         self.answered = False
         self._sent = {0: now}
         self._entered = now
-        self._enter_at = self._beat_at = math.inf
+        self._enter_at = math.inf
+        # Under RELEASE a stream is given trust from its first heartbeat on: it follows at once, so
+        # that who resumes is not answered without trust.
+        self._beat_at = math.inf if self.keep else now
         self._troubled = min(self._troubled, now)
         return Enter(self.gateway, self.attempt, self.token)
 
@@ -240,11 +243,14 @@ class Candidacy:
 
     def ended(self, attempt: int, status: str, reason: str, now: float) -> None:
         """Take in the end of the stream of `attempt`: its gRPC status, and the gateway's word."""
-        if attempt != self.attempt or self.over:
+        if self.over:
             return
-        if status == "ABORTED":
+        if attempt != self.attempt:
+            if not self.answered and self._released(status, reason):
+                self._end(DISCONNECTED)
+        elif status == "ABORTED":
             self._end(reason or status)
-        elif self.token is not None and not self.keep:
+        elif self._released(status, reason):
             self._end(DISCONNECTED)
         elif not self.trusting and self._refused(status):
             self.refused = status
@@ -252,6 +258,14 @@ class Candidacy:
         else:
             self._fail(now)
             self._enter_at = now + self._pause()
+
+    def _released(self, status: str, reason: str) -> bool:
+        """Whether this end of a stream may have ended a RELEASE term.
+
+        ABORTED on an older stream, and UNAVAILABLE by the gateway's own word, do not.
+        """
+        spared = status == "ABORTED" or (status == "UNAVAILABLE" and reason != "")
+        return self.token is not None and not self.keep and not spared
 
     def _refused(self, status: str) -> bool:
         """Whether no gateway will have it; one that is full is no refusal by the others."""

@@ -44,7 +44,7 @@ class Stream:
         self._listener = listener
         self._stub = stub
         self._metadata = asyncio.create_task(metadata())
-        self.closed = False  # by this side
+        self.closed: bool = False  # by this side
         self._call: Any = None  # once it is open
         self._outbox: deque[pb.CampaignRequest] = deque()
         self._writing: asyncio.Task[None] | None = None

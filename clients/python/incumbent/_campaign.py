@@ -183,10 +183,13 @@ class Campaign:
                 log.debug("%s: resign: %s", self.plan.election, error)
 
     async def _ends_well(self, stream: Stream) -> bool:
-        alone = self._state.answered and len(self._target.addresses) == 1
-        within = LEAVE_WITHIN if alone else LEAVE_WITHIN / 2
-        done, _ = await asyncio.wait([stream.ended], timeout=within)
-        return any(each.result().status == "OK" for each in done)
+        sent, others = boottime(), len(self._target.addresses) > 1
+        while not stream.ended.done():
+            await asyncio.wait([stream.ended], timeout=LEAVE_WITHIN / 2)
+            silent = others and self._channels.heard_at(stream.gateway) < sent
+            if silent or not self._state.answered:
+                break
+        return stream.ended.done() and stream.ended.result().status == "OK"
 
     # -- the work
 
@@ -265,7 +268,7 @@ class Campaign:
             self._state.heard(stream.attempt, told, arrived)
         if self._state.phase in (Phase.LEADING, Phase.JEOPARDY):
             self.term = leader_of(response)
-        self._channels.preferred = stream.gateway
+        self._channels.hears(stream.gateway, arrived)
         self.said.clear()
         for older in self._streams[:-1]:
             older.close()
@@ -274,6 +277,8 @@ class Campaign:
     def on_end(self, stream: Stream, how: Failure) -> None:
         """See Listener."""
         self._streams.remove(stream)
+        if how.status == "OK":
+            self._channels.hears(stream.gateway, boottime())
         if not stream.closed:
             self._failed(stream.gateway, stream.attempt, how)
 

@@ -1,5 +1,6 @@
 """One gRPC channel a gateway and purpose, opened when first needed."""
 
+import math
 from typing import Final
 
 import grpc
@@ -31,7 +32,17 @@ class Channels:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._open: dict[int, tuple[aio.Channel, rpc.ElectionServiceAsyncStub]] = {}
+        self._heard: dict[int, float] = {}
         self.preferred = 0  # the gateway that answered last
+
+    def hears(self, gateway: int, at: float) -> None:
+        """Remember who answers."""
+        self._heard[gateway] = at
+        self.preferred = gateway
+
+    def heard_at(self, gateway: int) -> float:
+        """Tell at which instant the gateway of this number was heard last."""
+        return self._heard.get(gateway, -math.inf)
 
     def stub(self, gateway: int) -> "rpc.ElectionServiceAsyncStub":
         """Give the calls of the gateway of this number."""

@@ -27,6 +27,19 @@ class IncumbentError(Exception):
 
     """
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel whole between processes, whatever a constructor asks for."""
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(
+    kind: type[IncumbentError], args: tuple[object, ...], state: dict[str, object]
+) -> IncumbentError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
+
 
 class LeadershipLost(IncumbentError):
     """The term is over, or `Term.guard` found too little time left in it.

@@ -33,7 +33,7 @@ class Channels:
         self._target = target
         self._open: dict[int, tuple[aio.Channel, rpc.ElectionServiceAsyncStub]] = {}
         self._heard: dict[int, float] = {}
-        self.preferred = 0  # the gateway that answered last
+        self.preferred: int = 0  # the gateway that answered last
 
     def hears(self, gateway: int, at: float) -> None:
         """Remember who answers."""

@@ -1,6 +1,6 @@
 # Every verb is a script or one command; the scripts say how.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo test check fmt proto lock bench simulate clean
+.PHONY: help setup stores serve demo test check fmt proto lock bench simulate clean
 
 # Passed on: make test ARGS="-k resume", make serve ARGS="--backend memory://"
 ARGS ?=
@@ -12,6 +12,9 @@ help: ## Say what there is to make
 setup: ## Install everything for development: .venv, and grpcurl where Go is
 	@scripts/setup dev
 	@scripts/grpcurl
+
+stores: setup ## Start each store that the tests use once, and say which one it is
+	@exec .venv/bin/python -m tests.servers
 
 serve: ## Run a gateway on a SQLite file, 127.0.0.1:7400 (ARGS=its flags)
 	@scripts/setup runtime

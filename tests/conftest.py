@@ -1,6 +1,8 @@
-"""Options of the whole test suite."""
+"""Options of the whole test suite, and the end of the stores that it shares."""
 
 import pytest
+
+from tests import servers
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,13 +15,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the conformance tests of the chosen stores. One that has no tests is an error."""
-    chosen = config.getoption("--store")
-    if not chosen:
-        return
-    stores = {item.nodeid: getattr(getattr(item, "module", None), "STORE", None) for item in items}
-    if unknown := set(chosen) - set(stores.values()):
+    """Keep the tests of the chosen stores. One that has no tests is an error.
+
+    A module or a class names its store as STORE. Without a choice all are tested, but for those
+    that are tested only where they are there; a chosen one that cannot be had fails its tests.
+    """
+    chosen = set(config.getoption("--store") or ())
+    stores = {item.nodeid: _store(item) for item in items}
+    if unknown := chosen - set(stores.values()):
         raise pytest.UsageError(f"no conformance tests for --store {', '.join(sorted(unknown))}")
-    dropped = [item for item in items if stores[item.nodeid] not in (None, *chosen)]
+    others = set(stores.values()) - chosen - {None} if chosen else servers.absent()
+    dropped = [item for item in items if stores[item.nodeid] in others]
     config.hook.pytest_deselected(items=dropped)
     items[:] = [item for item in items if item not in dropped]
+
+
+def _store(item: pytest.Item) -> str | None:
+    named = (getattr(getattr(item, level, None), "STORE", None) for level in ("cls", "module"))
+    return next((name for name in named if name is not None), None)
+
+
+def pytest_unconfigure() -> None:
+    servers.stop_shared()

@@ -1,4 +1,4 @@
-"""A TCP proxy between client and gateway: breaks connections, loses, delays and holds back."""
+"""A TCP proxy before a gateway or a store: breaks connections, loses, delays and holds back."""
 
 import asyncio
 import socket
@@ -37,7 +37,10 @@ class Way:
 
 
 class Proxy:
-    """Forwards to one gateway. `mute` loses its answers; `requests` and `answers` can wait."""
+    """Forwards to one server. `mute` loses its answers; `requests` and `answers` can wait.
+
+    While it `refuses`, it ends at once whoever connects.
+    """
 
     def __init__(self, target: str) -> None:
         host, _, port = target.rpartition(":")
@@ -47,6 +50,7 @@ class Proxy:
         self._closed = False
         self.target = ""
         self.mute = False
+        self.refuses = False
         self.requests = Way()
         self.answers = Way()
 
@@ -54,6 +58,9 @@ class Proxy:
         return self.requests if direction == "requests" else self.answers
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.close()
+            return
         self._open.add(writer)
         connecting = self._own(asyncio.open_connection(*self._gateway))
         await asyncio.wait([connecting])

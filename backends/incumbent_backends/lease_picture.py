@@ -34,6 +34,10 @@ class Picture:
     def has_vacant(self) -> bool:
         return len(self._rows) > len(self._told)
 
+    def vacant(self) -> dict[str, int]:
+        """The elections whose rows lead nobody, with their versions."""
+        return {name: row.version for name, row in self._rows.items() if name not in self._told}
+
     def owe(self, answers: Iterable[Snapshot]) -> None:
         """Tell at the next update of what a verb has answered and was not told here.
 

@@ -1,0 +1,87 @@
+"""What PostgreSQL's errors mean for a verb: one sentence each, without SQL, address or password.
+
+By SQLSTATE where there is one. What goes wrong while connecting has none in libpq, so the text is
+looked at for the few causes that waiting does not mend; any other is taken for one that it may.
+"""
+
+import psycopg
+
+from incumbent_backends.api import BackendError, Rejected, Unavailable
+
+# What an operator has to mend. Rejected at start; later Unavailable, as it was right before.
+_TO_MEND = {
+    "28000": "PostgreSQL does not let this user in",
+    "28P01": "PostgreSQL refuses this user's password",
+    "3D000": "there is no such database in this PostgreSQL",
+    "42501": "this user lacks a right on Incumbent's tables; see the grants in docs/operations.md",
+}
+_WHILE_CONNECTING = {
+    "password authentication failed": _TO_MEND["28P01"],
+    "no password supplied": "PostgreSQL asks for a password, and the URL has none",
+    "no pg_hba.conf entry": _TO_MEND["28000"],
+    "permission denied for database": _TO_MEND["28000"],
+    "is not permitted to log in": _TO_MEND["28000"],
+    "certificate authentication failed": _TO_MEND["28000"],
+    "peer authentication failed": _TO_MEND["28000"],
+    "received invalid response to ssl negotiation": "what answers there is not a PostgreSQL",
+    "expected authentication request from server": "what answers there is not a PostgreSQL",
+    "server does not support ssl": "the URL asks for TLS, and this PostgreSQL has none",
+}
+_MISSING = {"role": _TO_MEND["28000"], "database": _TO_MEND["3D000"]}
+
+_SHAPE = frozenset({"42P01", "42703", "42804", "3F000", "42P10", "42883"})
+_LATER = {
+    "25006": "PostgreSQL is read-only here",
+    "55P03": "PostgreSQL kept a row locked for too long",
+    "57014": "PostgreSQL did not answer in time",
+    "40P01": "PostgreSQL found a deadlock and undid this",
+    "53100": "PostgreSQL's disk is full",
+    "53200": "PostgreSQL is out of memory",
+    "53300": "PostgreSQL has no connection to spare",
+}
+_LATER_BY_CLASS = {
+    "08": "the connection to PostgreSQL broke",
+    "25": "PostgreSQL ended a transaction that had waited for too long",
+    "40": "PostgreSQL undid this in favour of others",
+    "53": "PostgreSQL lacks a resource",
+    "57": "PostgreSQL is stopping, starting or has ended this connection",
+    "58": "PostgreSQL cannot read or write its files",
+}
+
+
+def translate(error: psycopg.Error, *, at_start: bool) -> BackendError:
+    """Say what an error of a statement means."""
+    code = error.sqlstate
+    if code is None:
+        return _connecting(str(error), at_start=at_start)
+    if code in _TO_MEND:
+        return to_mend(_TO_MEND[code], at_start=at_start)
+    if code in _SHAPE:
+        return Rejected("the tables in this database are not as Incumbent made them")
+    sentence = _LATER.get(code) or _LATER_BY_CLASS.get(code[:2])
+    if sentence is not None:
+        return Unavailable(sentence)
+    if code[:2] in ("22", "23"):
+        return Rejected(f"PostgreSQL cannot keep this (SQLSTATE {code})")
+    return Unavailable(f"PostgreSQL answers with an error that is not known here (SQLSTATE {code})")
+
+
+def to_mend(sentence: str, *, at_start: bool) -> BackendError:
+    """What only an operator can mend: later it recovers without a restart."""
+    return Rejected(sentence) if at_start else Unavailable(sentence)
+
+
+def _connecting(text: str, *, at_start: bool) -> BackendError:
+    told = text.lower()
+    for part, sentence in _WHILE_CONNECTING.items():
+        if part in told:
+            return to_mend(sentence, at_start=at_start)
+    if "does not exist" in told:
+        for what, sentence in _MISSING.items():
+            if f"{what} " in told:
+                return to_mend(sentence, at_start=at_start)
+    if "starting up" in told or "shutting down" in told or "not yet accepting" in told:
+        return Unavailable(_LATER_BY_CLASS["57"])
+    if "too many clients" in told or "connection slots" in told or "too many connections" in told:
+        return Unavailable(_LATER["53300"])
+    return Unavailable("PostgreSQL cannot be reached, or the connection to it broke")

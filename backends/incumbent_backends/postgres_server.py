@@ -1,0 +1,187 @@
+"""A PostgreSQL server: its URL, and connections to it that have been looked at before use.
+
+Every connection, the first and each later one, is asked who answers: a standby, a read-only server
+or another cluster than at the start grants nothing (Unavailable), until the right one is back.
+"""
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Coroutine, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
+
+from incumbent_backends.api import BackendError, Rejected, Unavailable
+from incumbent_backends.postgres_errors import to_mend, translate
+from incumbent_backends.statements import statements
+
+T = TypeVar("T")
+Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
+
+ANSWER = 5.0  # seconds in which a statement, however slow the network, is answered or given up
+OLDEST = 150000  # server_version_num
+_SETTINGS = {"lock_ms": "1000", "statement_ms": "4000", "idle_ms": "2000"}
+
+# Unless the URL says otherwise. A dead peer is noticed within about 5 s, idle or not.
+_DEFAULTS = {
+    "application_name": "incumbent-server",
+    "connect_timeout": "3",
+    "keepalives_idle": "2",
+    "keepalives_interval": "1",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+_HOW = "write postgres://user:password@host:5432/database"
+
+SQL = {name: text.encode() for name, text in statements("postgres.sql").items()}
+
+
+def parse_url(url: str) -> dict[str, Any]:
+    """Return the connection parameters of a postgres:// or postgresql:// URL; offline."""
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in ("postgres", "postgresql"):
+        raise Rejected(f"a PostgreSQL store's URL begins with postgres: {_HOW}")
+    try:
+        given = conninfo_to_dict(f"postgresql://{rest}")
+    except psycopg.ProgrammingError:  # its text repeats parts of the URL
+        raise Rejected(f"this PostgreSQL URL cannot be read: {_HOW}") from None
+    if re.search(r"[\x00-\x1f]", url):
+        raise Rejected(f"a PostgreSQL URL holds no control characters: {_HOW}")
+    return {**_DEFAULTS, **given}
+
+
+class _Who(NamedTuple):
+    """The answer to `who` in postgres.sql."""
+
+    backend_pid: int
+    in_recovery: bool
+    system_identifier: int
+    read_only: bool
+    fsync: bool
+    encoding: str
+    version: int
+
+
+class Server:
+    """One PostgreSQL database, known by its cluster's identity from the first connection on."""
+
+    def __init__(self, url: str) -> None:
+        self._parameters = parse_url(url)
+        self._identity: int | None = None
+        self._opened = False
+        self._severed: dict[asyncio.Future[Any], Connection] = {}
+
+    def opened(self) -> None:
+        """From now on errors are those of a running gateway."""
+        self._opened = True
+
+    def translate(self, error: psycopg.Error) -> BackendError:
+        return translate(error, at_start=not self._opened)
+
+    async def connect(self) -> Connection:
+        """Make a connection, ask who answers, and settle how it behaves. Raises BackendError."""
+        try:
+            async with asyncio.timeout(ANSWER):
+                connection = await psycopg.AsyncConnection.connect(
+                    **self._parameters, autocommit=True
+                )
+        except TimeoutError as error:
+            raise Unavailable("PostgreSQL cannot be reached in time") from error
+        except psycopg.Error as error:
+            raise self.translate(error) from error
+        try:
+            await self.ask(connection, self._prepare(connection))
+        except psycopg.Error as error:
+            self.discard(connection)
+            raise self.translate(error) from error
+        except BaseException:
+            self.discard(connection)
+            raise
+        return connection
+
+    async def _prepare(self, connection: Connection) -> None:
+        cursor = await connection.execute(SQL["who"])
+        ((*answer,),) = await cursor.fetchall()
+        self._inspect(_Who(*answer), connection.info.backend_pid)
+        await connection.execute(SQL["settle"], _SETTINGS)
+
+    def _inspect(self, who: _Who, backend_pid: int) -> None:
+        if self._identity is not None and who.system_identifier != self._identity:
+            raise Unavailable("another PostgreSQL cluster answers than at the start: not used")
+        if who.in_recovery:
+            raise Unavailable("this PostgreSQL is a standby (in recovery): nothing is granted here")
+        if who.read_only:
+            raise Unavailable("PostgreSQL is read-only here")
+        for sentence in self._unfit(who, backend_pid):
+            raise to_mend(sentence, at_start=not self._opened)
+        self._identity = who.system_identifier
+
+    def _unfit(self, who: _Who, backend_pid: int) -> Iterator[str]:
+        if who.backend_pid != backend_pid:
+            yield (
+                "a pooler stands before this PostgreSQL, so the settings of a connection and NOTIFY"
+                " cannot be relied on: connect to the server itself"
+            )
+        if not who.fsync:
+            yield (
+                "this PostgreSQL runs with fsync = off, so a crash makes it forget what it has"
+                " acknowledged: switch it on"
+            )
+        if who.encoding != "UTF8":
+            yield f"this database's encoding is {who.encoding}; Incumbent needs UTF8"
+        if who.version < OLDEST:
+            yield f"this PostgreSQL is {who.version // 10000}; Incumbent needs 15 or newer"
+
+    async def ask(self, connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+        """Run what talks on a connection, to its end or to that of the connection.
+
+        When it takes longer than ANSWER (Unavailable) or is cancelled, the socket is shut: nothing
+        more is sent, and what the server had received by then it does or not. psycopg's own way
+        would be to ask the server to cancel, and to wait: long where the network is silent.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task}, timeout=ANSWER)
+        finally:
+            if not task.done():
+                self._sever(connection, task)
+        if not task.done():
+            raise Unavailable("PostgreSQL did not answer in time")
+        return task.result()
+
+    def fit(self, connection: Connection) -> bool:
+        """Whether a connection can be used again: it stands, and nothing is under way on it."""
+        idle = connection.info.transaction_status is TransactionStatus.IDLE
+        return idle and connection not in self._severed.values()
+
+    def discard(self, connection: Connection) -> None:
+        """Close a connection; one that was severed closes by itself, when its task has ended."""
+        if connection not in self._severed.values():
+            connection.pgconn.finish()
+
+    async def close(self) -> None:
+        """Await the end of what was severed: a turn or two of the loop."""
+        if self._severed:
+            await asyncio.wait(set(self._severed), timeout=1)
+
+    def _sever(self, connection: Connection, task: asyncio.Future[Any]) -> None:
+        self._severed[task] = connection
+        task.add_done_callback(self._finish)
+        with suppress(OSError, psycopg.Error):
+            _shut(connection.fileno())
+
+    def _finish(self, task: asyncio.Future[Any]) -> None:
+        # Not earlier: the task waits for the descriptor, whose number another one might get.
+        self._severed.pop(task).pgconn.finish()
+        if not task.cancelled():
+            task.exception()
+
+
+def _shut(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as end:
+        end.shutdown(socket.SHUT_RDWR)

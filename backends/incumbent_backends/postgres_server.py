@@ -50,8 +50,9 @@ def parse_url(url: str) -> dict[str, Any]:
         given = conninfo_to_dict(f"postgresql://{rest}")
     except psycopg.ProgrammingError:  # its text repeats parts of the URL
         raise Rejected(f"this PostgreSQL URL cannot be read: {_HOW}") from None
-    if re.search(r"[\x00-\x1f]", url):
-        raise Rejected(f"a PostgreSQL URL holds no control characters: {_HOW}")
+    ports = str(given.get("port") or 5432).split(",")
+    if re.search(r"[\x00-\x1f]", url) or not all(re.fullmatch(r"\d{0,5}", port) for port in ports):
+        raise Rejected(f"this PostgreSQL URL cannot be read: {_HOW}")
     return {**_DEFAULTS, **given}
 
 
@@ -148,6 +149,7 @@ class Server:
         try:
             await asyncio.wait({task}, timeout=ANSWER)
         finally:
+            task.add_done_callback(_retrieve)  # nobody may be left to hear what it has to say
             if not task.done():
                 self._sever(connection, task)
         if not task.done():
@@ -178,8 +180,11 @@ class Server:
     def _finish(self, task: asyncio.Future[Any]) -> None:
         # Not earlier: the task waits for the descriptor, whose number another one might get.
         self._severed.pop(task).pgconn.finish()
-        if not task.cancelled():
-            task.exception()
+
+
+def _retrieve(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def _shut(descriptor: int) -> None:

@@ -2,22 +2,20 @@
 
 import asyncio
 import os
-import secrets
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from incumbent_backends.api import Backend, Clock, Options, Snapshot, Synced, Term
+from incumbent_backends.api import Backend, Clock, Options
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
-
-SECOND = timedelta(seconds=1)
+from tests.integration.verbs import SECOND, Watch, lead
 
 
 def build(
@@ -35,61 +33,6 @@ def sql(path: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """Say something to the file by hand, as an operator with the sqlite3 shell would."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as db:
         return db.execute(statement, values).fetchall()
-
-
-async def lead(backend: Backend, election: str = "e", **changes: Any) -> Term:
-    """Win an election."""
-    bid: dict[str, Any] = {"holder": secrets.token_hex(32), "attempt": 1, "candidate": "c"}
-    bid["value"] = b""
-    seen = await backend.acquire(election, **(bid | changes))
-    assert seen.term is not None
-    assert seen.term.session == backend.session
-    return seen.term
-
-
-async def move(backend: Backend, term: Term) -> Snapshot:
-    """Ask for a term to move to this backend's session."""
-    return await backend.acquire(
-        term.election,
-        holder=term.holder,
-        attempt=term.attempt + 1,
-        candidate="",
-        value=None,
-        resume=term.token,
-    )
-
-
-class Watch:
-    """A watch past its first state, to be asked for the next news of an election."""
-
-    def __init__(self, items: AsyncGenerator[Snapshot | Synced, None]) -> None:
-        self.items = items
-        self.first: dict[str, Term] = {}
-
-    async def until(self, election: str, token: int | None, seconds: float = 5.0) -> Snapshot:
-        """Await the news that this token leads the election; None: that nobody does."""
-        async with asyncio.timeout(seconds):
-            async for item in self.items:
-                if isinstance(item, Snapshot) and item.election == election:
-                    found = None if item.term is None else item.term.token
-                    if found == token:
-                        return item
-        raise AssertionError("a watch never ends by itself")
-
-
-@asynccontextmanager
-async def watching(backend: Backend) -> AsyncIterator[Watch]:
-    watch = Watch(backend.watch())
-    try:
-        async with asyncio.timeout(5):
-            async for item in watch.items:
-                if isinstance(item, Synced):
-                    break
-                assert item.term is not None
-                watch.first[item.election] = item.term
-        yield watch
-    finally:
-        await watch.items.aclose()
 
 
 async def look_round(watch: Watch, writer: Backend) -> None:
@@ -140,6 +83,7 @@ import asyncio, os, sys
 from datetime import timedelta
 from incumbent_backends.api import BackendError, Options
 from incumbent_backends.sqlite import Sqlite
+from tests.integration.verbs import SECOND, Watch, lead
 
 class Clock:
     def now(self):

@@ -17,7 +17,8 @@ import pytest
 from incumbent_backends.api import BackendError, Claim, Unavailable
 from incumbent_backends.sqlite import Sqlite
 from tests.integration import sqlite_writer
-from tests.integration.sqlite_store import build, lead, locked, sql, watching
+from tests.integration.sqlite_store import build, locked, sql
+from tests.integration.verbs import lead, watching
 
 
 @pytest.fixture

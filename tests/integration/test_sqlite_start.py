@@ -17,7 +17,8 @@ from incumbent_backends.api import Options, Rejected, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
 from incumbent_backends.sqlite_file import NETWORK, filesystem_of
-from tests.integration.sqlite_store import SECOND, build, enter_unprivileged, lead, locked, sql
+from tests.integration.sqlite_store import build, enter_unprivileged, locked, sql
+from tests.integration.verbs import SECOND, lead
 
 
 @pytest.fixture

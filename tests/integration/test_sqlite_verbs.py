@@ -13,17 +13,8 @@ import pytest
 from incumbent_backends.api import Claim, Rejected, Snapshot, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
-from tests.integration.sqlite_store import (
-    SECOND,
-    build,
-    lead,
-    locked,
-    look_round,
-    move,
-    occupied,
-    sql,
-    watching,
-)
+from tests.integration.sqlite_store import build, locked, look_round, occupied, sql
+from tests.integration.verbs import SECOND, lead, move, watching
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from incumbent_backends.api import Claim, Rejected, Snapshot, Synced, Unavailabl
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.lease_picture import SessionRow
 from incumbent_backends.sqlite import Sqlite
-from tests.integration.sqlite_store import SECOND, build, lead, look_round, occupied, sql, watching
+from tests.integration.sqlite_store import build, look_round, occupied, sql
+from tests.integration.verbs import SECOND, lead, watching
 
 
 @pytest.fixture

@@ -1,0 +1,327 @@
+"""A PostgreSQL that breaks: connections, hints, whole servers; and hands in the tables."""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+import psycopg
+import pytest
+
+from incumbent_backends import postgres_server
+from incumbent_backends.api import BackendError, Claim, Rejected, Unavailable
+from incumbent_backends.conformance import FakeClock
+from incumbent_backends.postgres_lease import PostgresLease
+from tests.integration.postgres_store import build, eventually, refused, sql
+from tests.integration.verbs import lead, watching
+from tests.proxies import proxied
+from tests.servers import Postgres, postgres, shared
+
+STORE = "postgres"
+
+
+@pytest.fixture(scope="module")
+def url() -> str:
+    return shared(STORE).url()
+
+
+@pytest.fixture
+def own() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"faults-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def backend(url: str, namespace: str) -> AsyncIterator[PostgresLease]:
+    async with build(url, namespace) as opened:
+        yield opened
+
+
+BY_HAND = {
+    "the record": "DELETE FROM incumbent_term WHERE namespace = '{}'",
+    "the session": "DELETE FROM incumbent_session WHERE namespace = '{}' AND id = '{}'",
+    "only the link": "UPDATE incumbent_term SET session = NULL, version = version + 1"
+    " WHERE namespace = '{}'",
+}
+
+
+@pytest.mark.parametrize("statement", BY_HAND.values(), ids=BY_HAND.keys())
+async def test_a_hand_in_the_tables_is_told_within_a_second(
+    url: str, namespace: str, backend: PostgresLease, statement: str
+) -> None:
+    async with build(url, namespace) as other, watching(other) as watch, watching(backend) as own:
+        term = await lead(backend)
+        for each in (watch, own):
+            await each.until("e", term.token)
+        sql(url, statement.format(namespace, backend.session))
+        for each in (watch, own):
+            await each.until("e", None, seconds=1)
+        assert (await backend.renew([Claim("e", term.token)])).survivors == frozenset()
+        again = await lead(backend)
+        assert again.token > term.token
+        await watch.until("e", again.token)
+
+
+async def test_a_term_that_is_gone_before_the_next_look_is_told_as_gone(
+    url: str, namespace: str, backend: PostgresLease
+) -> None:
+    async with watching(backend) as watch:
+        for name in "abcdefgh":
+            await lead(backend, name)
+            sql(url, BY_HAND["the record"].format(namespace))
+            await watch.until(name, None, seconds=1)
+
+
+async def test_a_change_whose_hint_is_lost_is_told_within_two_seconds(
+    url: str, namespace: str, backend: PostgresLease
+) -> None:
+    async with build(url, namespace) as other, watching(other) as watch:
+        await backend._hints.close()  # it tells nobody any more
+        term = await lead(backend)
+        await watch.until("e", term.token, seconds=2)
+        await backend.release(term)
+        await watch.until("e", None, seconds=2)
+
+
+async def test_a_hint_is_told_well_before_the_slow_look(
+    url: str, namespace: str, backend: PostgresLease
+) -> None:
+    async with build(url, namespace) as other, watching(other) as watch:
+        waits = []
+        for n in range(20):
+            term = await lead(backend, f"e/{n}")
+            began = time.monotonic()
+            await watch.until(f"e/{n}", term.token)
+            waits.append(time.monotonic() - began)
+        assert sorted(waits)[len(waits) // 2] < 0.1
+
+
+async def test_any_connection_that_is_terminated_is_made_anew(
+    url: str, namespace: str, backend: PostgresLease
+) -> None:
+    term = await lead(backend)
+    pids = "SELECT pid FROM pg_stat_activity WHERE application_name = 'incumbent-server'"
+    for (pid,) in sql(url, pids):
+        async with contextlib.AsyncExitStack() as stack:
+            watch = await stack.enter_async_context(watching(backend))
+            sql(url, f"SELECT pg_terminate_backend({pid})")
+            renewed = await eventually(lambda: backend.renew([Claim("e", term.token)]), 2)
+            assert renewed.survivors == {Claim("e", term.token)}
+            assert (await eventually(lambda: backend.read("e"), 2)).term == term
+            new = await eventually(lambda: lead(backend, "new"), 2)
+            try:
+                await watch.until("new", new.token, seconds=2)
+            except Unavailable:  # it was the watch's own: another one tells all there is
+                anew = await stack.enter_async_context(watching(backend))
+                assert anew.first["new"] == new
+            await backend.release(new)
+
+
+async def test_a_store_that_falls_silent_is_given_up_and_comes_back(
+    url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_server, "ANSWER", 0.5)
+    address = shared(STORE).address
+    async with (
+        proxied(address) as proxy,
+        build(url.replace(address, proxy.target), namespace) as backend,
+    ):
+        term = await lead(backend)
+        keep = [Claim("e", term.token)]
+        proxy.mute = True
+        for verb in (backend.renew(keep), backend.read("e"), lead(backend, "new")):
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                await verb
+            assert time.monotonic() - began < 2
+        proxy.mute = False
+        proxy.reset()  # what was kept back is lost, so these connections are of no more use
+        assert (await eventually(lambda: backend.renew(keep))).survivors >= set(keep)
+        assert (await eventually(lambda: backend.read("e"))).term == term
+
+
+async def test_five_kills_of_the_server_take_no_token_back(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend, build(own.url(), namespace) as other:
+        acknowledged = 0
+        for _ in range(5):
+            bidding = [asyncio.create_task(lead_on(by)) for by in (backend, other)]
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(own.kill)
+            tokens = [token for task in bidding for token in await task]
+            assert min(tokens) > acknowledged
+            assert len(tokens) == len(set(tokens))
+            acknowledged = max(tokens)
+            await asyncio.to_thread(own.start)
+            after = await eventually(lambda: lead(backend, f"after/{secrets.token_hex(4)}"))
+            assert after.token > acknowledged
+            acknowledged = after.token
+            assert (await eventually(partial(other.read, after.election))).term == after
+
+
+async def lead_on(backend: PostgresLease) -> list[int]:
+    """Win one election after another until the store is away; the tokens, as acknowledged."""
+    tokens: list[int] = []
+    try:
+        while True:
+            tokens.append((await lead(backend, secrets.token_hex(8))).token)
+    except Unavailable:
+        assert tokens == sorted(tokens)
+        return tokens
+
+
+async def test_a_restart_keeps_terms(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        await asyncio.to_thread(own.stop)
+        with pytest.raises(Unavailable):
+            await backend.renew([Claim("e", term.token)])
+        await asyncio.to_thread(own.start)
+        renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
+        assert renewal.survivors == {Claim("e", term.token)}
+
+
+async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        own.signal(signal.SIGSTOP)
+        renewal = asyncio.create_task(backend.renew([Claim("e", term.token)]))
+        await asyncio.sleep(3)
+        own.signal(signal.SIGCONT)
+        assert (await renewal).survivors == {Claim("e", term.token)}
+
+
+async def test_a_store_that_turns_read_only(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        sql(own.url(), "ALTER DATABASE postgres SET default_transaction_read_only = on")
+        hang_up(own)
+        await refused(lambda: lead(backend, "new"), Unavailable, "read-only")
+        await refused(lambda: backend.renew([]), Unavailable, "read-only")
+        options = "?options=-cdefault_transaction_read_only%3Doff"
+        sql(own.url() + options, "ALTER DATABASE postgres RESET default_transaction_read_only")
+        hang_up(own)
+        assert (await eventually(lambda: backend.renew([Claim("e", term.token)]))).survivors
+
+
+async def test_a_standby_grants_nothing_until_it_is_promoted(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        own.stop()
+        (own.data / "standby.signal").touch()
+        own.start()
+        await refused(lambda: lead(backend, "new"), Unavailable, "standby")
+        await refused(lambda: backend.renew([]), Unavailable, "standby")
+        await refused(lambda: backend.read("e"), Unavailable, "standby")
+        with pytest.raises(Unavailable, match="standby"):
+            await build(own.url(), namespace).__aenter__()
+        sql(own.url(), "SELECT pg_promote()")
+        renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
+        assert renewal.survivors == {Claim("e", term.token)}
+
+
+async def test_another_cluster_at_the_same_address_grants_nothing(
+    own: Postgres, namespace: str
+) -> None:
+    cluster = "another PostgreSQL cluster"
+    with postgres() as stranger:
+        sql(stranger.url(), f"ALTER ROLE postgres PASSWORD '{own.password}'")
+        async with (
+            proxied(own.address) as proxy,
+            build(own.url().replace(own.address, proxy.target), namespace) as backend,
+        ):
+            term = await lead(backend)
+            proxy.port = stranger.port
+            proxy.reset()
+            await refused(lambda: lead(backend, "new"), Unavailable, cluster)
+            await refused(lambda: backend.renew([]), Unavailable, cluster)
+            await refused(lambda: backend.read("e"), Unavailable, cluster)
+            proxy.port = own.port
+            proxy.reset()
+            renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
+            assert renewal.survivors == {Claim("e", term.token)}
+
+
+async def test_a_password_that_changes_is_unavailable_and_recovers(
+    own: Postgres, namespace: str
+) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        with psycopg.connect(own.url(), autocommit=True) as admin:
+            admin.execute("ALTER ROLE postgres PASSWORD 'other'")
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'incumbent-server'"
+            )
+            await refused(lambda: backend.renew([]), Unavailable, "password")
+            admin.execute(f"ALTER ROLE postgres PASSWORD '{own.password}'".encode())
+        assert (await eventually(lambda: backend.renew([Claim("e", term.token)]))).survivors
+
+
+async def test_tables_dropped_while_in_use(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        sql(own.url(), "DROP TABLE incumbent_term CASCADE")
+        with pytest.raises(Rejected, match="not as Incumbent made them") as caught:
+            await lead(backend)
+        assert "SELECT" not in str(caught.value)
+        with pytest.raises(Unavailable, match="not as Incumbent made them"):
+            await anext(backend.watch())
+
+
+async def test_the_counter_deleted_by_hand_grants_nothing_and_loses_nothing(
+    url: str, namespace: str, backend: PostgresLease
+) -> None:
+    kept, ended = await lead(backend, "kept"), await lead(backend, "ended")
+    sql(url, "DELETE FROM incumbent_namespace WHERE name = %s", namespace)
+    with pytest.raises(Rejected, match="last_token"):
+        await lead(backend, "new")
+    await backend.release(ended)
+    keep = frozenset({Claim("kept", kept.token)})
+    assert (await backend.renew(keep)).survivors == keep
+    with pytest.raises(Rejected, match="last_token"):
+        await build(url, namespace).__aenter__()
+    insert = "INSERT INTO incumbent_namespace VALUES (%s, 'postgres lease rows', 1, %s)"
+    sql(url, insert, namespace, ended.token)
+    assert (await lead(backend, "new")).token > ended.token
+
+
+async def test_silent_sessions_end_and_vacant_elections_are_forgotten(
+    url: str, namespace: str, backend: PostgresLease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("incumbent_backends.postgres_watch.SWEEP", 0.2)
+    clock = FakeClock()
+    async with build(url, namespace, clock=clock) as witness, watching(witness) as watch:
+        term = await lead(backend)
+        await watch.until("e", term.token)
+        await asyncio.sleep(0.5)
+        clock.advance(15.2)
+        await asyncio.sleep(0.5)
+        assert (await witness.read("e")).term == term  # 15.3 are not over
+        clock.advance(0.2)
+        await watch.until("e", None, seconds=2)
+        async with asyncio.timeout(5):
+            while sql(url, "SELECT 1 FROM incumbent_term WHERE namespace = %s", namespace):
+                await asyncio.sleep(0.05)
+        assert (await lead(witness)).token > term.token
+
+
+def hang_up(server: Postgres) -> None:
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
+    sql(server.url(), f"{end} AND backend_type = 'client backend'")
+
+
+async def test_no_error_tells_sql_address_or_password(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        own.kill()
+        for verb in (lead(backend), backend.renew([]), backend.read("e")):
+            with pytest.raises(BackendError) as caught:
+                await verb
+            text = str(caught.value)
+            assert not any(word in text for word in (own.password, str(own.port), "SELECT", "127."))

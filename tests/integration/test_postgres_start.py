@@ -1,0 +1,197 @@
+"""Opening a PostgreSQL store: what is accepted, and one sentence for each thing that is not."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from incumbent_backends.api import Options, Rejected, Unavailable
+from incumbent_backends.conformance import FakeClock
+from incumbent_backends.postgres_lease import PostgresLease
+from tests.integration.postgres_store import build, sql
+from tests.integration.verbs import SECOND, lead, watching
+from tests.servers import Postgres, postgres
+
+STORE = "postgres"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(server: Postgres) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(4)}"
+    sql(server.url(), f"CREATE DATABASE {name}")
+    yield name
+    sql(server.url(), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def role(server: Postgres) -> str:
+    name = f"role_{secrets.token_hex(4)}"
+    sql(server.url(), f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
+    return name
+
+
+async def refusal(url: str, namespace: str = "tests") -> str:
+    with pytest.raises(Rejected) as caught:
+        await build(url, namespace).__aenter__()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert not any(word in text for word in ("SELECT", "INSERT", "127.0.0.1", "://"))
+    return text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://user:secret@host:port/x",
+        "postgres://user:sec%ret@host/x",
+        "postgres://host/x?colour=secret",
+        "postgres://host/x\n",
+        "sqlite:///secret",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_refused_offline(url: str) -> None:
+    with pytest.raises(Rejected, match="postgres://user:password@host:5432/database") as caught:
+        PostgresLease(url, Options("tests", SECOND, FakeClock()))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "Postgres"])
+async def test_either_scheme_will_do(server: Postgres, database: str, scheme: str) -> None:
+    url = server.url(database=database).replace("postgres", scheme, 1)
+    async with build(url, "tests") as backend:
+        await lead(backend)
+    assert sql(server.url(database=database), "SELECT election FROM incumbent_leaders") == [("e",)]
+
+
+async def test_wrong_password(server: Postgres) -> None:
+    assert "password" in await refusal(server.url(password="wrong"))
+
+
+async def test_missing_database(server: Postgres) -> None:
+    assert "no such database" in await refusal(server.url(database="missing"))
+
+
+async def test_a_user_who_may_not_log_in(server: Postgres, role: str) -> None:
+    sql(server.url(), f"ALTER ROLE {role} NOLOGIN")
+    assert "let this user in" in await refusal(server.url(role, "x"))
+
+
+@pytest.mark.parametrize("mode", ["prefer", "disable"])
+async def test_what_is_not_a_postgresql(mode: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as web:
+        port = web.sockets[0].getsockname()[1]
+        text = await refusal(f"postgres://user:secret@127.0.0.1:{port}/x?sslmode={mode}")
+    assert text == "what answers there is not a PostgreSQL"
+
+
+async def test_nobody_who_answers_may_still_come() -> None:
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await build("postgres://user:secret@127.0.0.1:1/x", "tests").__aenter__()
+
+
+async def test_a_database_in_another_encoding(server: Postgres) -> None:
+    sql(server.url(), "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    assert "LATIN1" in await refusal(server.url(database="latin"))
+
+
+async def test_a_server_that_does_not_sync() -> None:
+    with postgres(fsync="off") as careless:
+        assert "fsync = off" in await refusal(careless.url())
+
+
+async def test_grants_are_on_disk_whatever_the_default(server: Postgres, database: str) -> None:
+    sql(server.url(), f"ALTER DATABASE {database} SET synchronous_commit = off")
+    async with build(server.url(database=database), "tests") as backend:
+        for run in (backend._renewals.run, backend._lanes.run):
+            cursor = await run(lambda db: db.execute(b"SHOW synchronous_commit"))
+            assert await cursor.fetchall() == [("on",)]
+
+
+async def test_another_mechanism_or_layout_names_both(server: Postgres, database: str) -> None:
+    url = server.url(database=database)
+    async with build(url, "tests"):
+        pass
+    sql(url, "UPDATE incumbent_namespace SET mechanism = 'abacus', layout = 7")
+    text = await refusal(url)
+    for word in ("'abacus'", "layout 7", "'postgres lease rows'", "layout 1"):
+        assert word in text
+    async with build(url, "another"):
+        pass
+
+
+async def test_a_counter_lowered_by_hand_is_raised_at_the_next_start(
+    server: Postgres, database: str
+) -> None:
+    url = server.url(database=database)
+    async with build(url, "tests") as backend:
+        tokens = [(await lead(backend, name)).token for name in "abc"]
+    sql(url, "UPDATE incumbent_namespace SET last_token = 0")
+    async with build(url, "tests") as backend:
+        assert (await lead(backend, "d")).token > max(tokens)
+
+
+async def test_twelve_gateways_make_the_tables_at_once(server: Postgres, database: str) -> None:
+    url = server.url(database=database)
+    backends = [build(url, "tests") for _ in range(12)]
+    await asyncio.gather(*(backend.__aenter__() for backend in backends))
+    assert len({backend.session for backend in backends}) == 12
+    await asyncio.gather(*(backend.__aexit__(None, None, None) for backend in backends))
+
+
+async def test_a_role_that_may_make_no_tables_is_told_what_to_run(
+    server: Postgres, database: str, role: str
+) -> None:
+    text = await refusal(server.url(role, "x", database))
+    assert "incumbent-server schema postgres" in text
+
+
+GRANTS = """
+GRANT SELECT, INSERT, UPDATE ON incumbent_namespace TO {0};
+GRANT SELECT, INSERT, UPDATE, DELETE ON incumbent_session, incumbent_term TO {0};
+"""
+
+
+async def test_a_role_with_the_documented_grants_alone(
+    server: Postgres, database: str, role: str
+) -> None:
+    owner = server.url(database=database)
+    sql(owner, PostgresLease.schema)
+    assert "lacks a right" in await refusal(server.url(role, "x", database))
+    sql(owner, GRANTS.format(role))
+    async with (
+        build(server.url(role, "x", database), "tests", backend_ttl=SECOND) as backend,
+        build(server.url(role, "x", database), "tests") as other,
+        watching(other) as watch,
+    ):
+        term = await lead(backend)
+        await watch.until("e", term.token)
+        await backend.renew([])
+        await backend.renew([])
+        await watch.until("e", None)
+        await backend.release(await lead(backend))
+        assert (await lead(other)).token > term.token
+
+
+async def test_the_schema_may_be_run_twice(server: Postgres, database: str) -> None:
+    for _ in range(2):
+        sql(server.url(database=database), PostgresLease.schema)
+
+
+async def test_a_schema_of_its_own_by_the_search_path(server: Postgres, database: str) -> None:
+    url = server.url(database=database)
+    sql(url, "CREATE SCHEMA elections")
+    async with build(f"{url}?options=-csearch_path%3Delections", "tests") as backend:
+        await lead(backend)
+    assert sql(url, "SELECT election FROM elections.incumbent_leaders") == [("e",)]

@@ -61,6 +61,8 @@ Examples:
   incumbent-server
   incumbent-server --backend sqlite:////var/lib/incumbent/elections.db
   incumbent-server --backend memory:// --listen 0.0.0.0:7400 --log-format json
+  incumbent-server --backend postgres://gateway@db.example.com/elections
+  incumbent-server schema postgres    # prints its tables, where a gateway may not make them
   INCUMBENT_NAMESPACE=staging incumbent-server --backend-ttl 30s --drain 20s
 \b
 Durations are written 15s, 500ms, 1m or 1h; a bare number counts seconds. A flag outdoes its

@@ -4,7 +4,7 @@
     verbs    ──► the next free lane  ──►├── PostgreSQL
     watch    ──► its own connection  ──►┘
 
-So a hundred callers that queue for the lanes delay no renewal. See docs/adr/0021.
+So a hundred callers that queue for the lanes delay no renewal. See docs/adr/0024.
 """
 
 import asyncio

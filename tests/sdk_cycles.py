@@ -1,0 +1,72 @@
+"""A process that enters and leaves, opens and closes, thousands of times; it weighs itself.
+
+Each weighing is a line: open files, threads, and the bytes that it holds.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+import threading
+from pathlib import Path
+
+from incumbent import AsyncClient, Client
+from tests.clients import an_election
+
+AT_ONCE = 20
+
+
+def weigh(**told: object) -> None:
+    gc.collect()
+    status = Path("/proc/self/status").read_text()
+    (resident,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    weight = {
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": threading.active_count(),
+        "tasks": int(status.partition("Threads:")[2].split()[0]),  # those of gRPC too
+        "bytes": int(resident.split()[1]) * 1024,
+    }
+    print(json.dumps(weight | told), flush=True)
+
+
+async def terms(address: str, cycles: int, weighings: int) -> None:
+    """Enter and leave, several at once; weigh in between, at rest."""
+    async with AsyncClient(address) as client:
+
+        async def cycle(count: int) -> None:
+            election = an_election("cycles")
+            for number in range(count):
+                async with client.campaign(f"{election}/{number % 50}") as term:
+                    assert term.held
+
+        for _ in range(weighings):
+            share = cycles // weighings // AT_ONCE
+            await asyncio.gather(*(cycle(share) for _ in range(AT_ONCE)))
+            weigh()
+
+
+def clients(address: str, cycles: int, weighings: int) -> None:
+    """Open a client, lead, close it; every other one for asyncio."""
+    for number in range(cycles):
+        if number % 2:
+            asyncio.run(_client(address))
+        else:
+            with Client(address) as client, client.campaign(an_election()) as term:
+                assert term.held
+        if (number + 1) % (cycles // weighings) == 0:
+            weigh()
+
+
+async def _client(address: str) -> None:
+    async with AsyncClient(address) as client:
+        async with client.campaign(an_election()) as term:
+            assert term.held
+        assert await client.leader(term.election) is None
+
+
+if __name__ == "__main__":
+    what, where, number, times = sys.argv[1:]
+    if what == "terms":
+        asyncio.run(terms(where, int(number), int(times)))
+    else:
+        clients(where, int(number), int(times))

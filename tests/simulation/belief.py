@@ -2,6 +2,7 @@
 
 import math
 
+from incumbent._state import Candidacy
 from tests.histories.events import Ended, Granted, Trusted
 from tests.simulation.history import History
 from tests.simulation.world import SimWorld
@@ -14,25 +15,32 @@ class Belief:
         self._history, self._world = history, world
         self._who, self._election = who, election
         self._token = 0
-        self.on = False
-        self.until = -math.inf  # inf: no trust is counted
+        self._until = -math.inf
 
-    def begin(self, token: int, until: float, sent: float, *, guarded: bool) -> None:
-        """Believe, by the answer to what was sent at `sent`."""
-        self.on, self._token, self.until = True, token, until
-        trusted, asked = self._true(until), self._true(sent)
-        self._history.record(Granted, self._who, self._election, token, trusted, guarded, asked)
+    @property
+    def on(self) -> bool:
+        """Whether it believes, as far as was recorded."""
+        return self._until > -math.inf
 
-    def trust(self, until: float, sent: float | None = None) -> None:
-        """Believe until then, by the answer to what was sent at `sent`, if any answer says so."""
-        self.until = until
-        trusted, asked = self._true(until), None if sent is None else self._true(sent)
-        self._history.record(Trusted, self._who, self._election, self._token, trusted, asked)
+    def settle(self, state: Candidacy, sent: float | None, *, guarded: bool) -> bool:
+        """Record what `state` believes, by the answer to what was sent then; whether it changed."""
+        until = state.trusted_until
+        if until == self._until:
+            return False
+        began, self._until = not self.on, until
+        asked = None if sent is None else self._world.true(sent)
+        if until == -math.inf:
+            self._record_end(state.reason)
+            return True
+        assert state.token is not None
+        self._token = state.token
+        trusted = self._world.true(until) if until < math.inf else None
+        who = self._who, self._election, self._token
+        if began:
+            self._history.record(Granted, *who, trusted, guarded, asked)
+        else:
+            self._history.record(Trusted, *who, trusted, asked)
+        return True
 
-    def end(self, reason: str) -> None:
-        if self.on:
-            self.on = False
-            self._history.record(Ended, self._who, self._election, self._token, reason)
-
-    def _true(self, instant: float) -> float | None:
-        return self._world.true(instant) if instant < math.inf else None
+    def _record_end(self, reason: str) -> None:
+        self._history.record(Ended, self._who, self._election, self._token, reason or "resigns")

@@ -1,4 +1,4 @@
-"""A client that keeps contract.md's client rules, and believes all that they let it believe."""
+"""A client that wants to lead again and again, in all ways that the rules for clients allow."""
 
 import random
 from collections.abc import Callable
@@ -90,4 +90,6 @@ class Client:
             proclaims=rng.random() < 0.4,
             ending=rng.choices(("stream", "unary", "close"), (6, 2, 2))[0],
             shorter=rng.random() < 0.2,
+            greedy=rng.random() < 0.3,
+            pace=rng.choice((0.3, 1.0, 1.0)),
         )

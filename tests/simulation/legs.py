@@ -1,14 +1,13 @@
 """What a candidacy is after, and the client's ends of its streams."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.simulation.gateway import Gateway
 from tests.simulation.loop import SimLoop
-from tests.simulation.messages import ELSEWHERE, Over, Resign, UnaryResign
+from tests.simulation.messages import Over, Resign, UnaryResign
 from tests.simulation.network import Stream
 
 if TYPE_CHECKING:
@@ -30,19 +29,26 @@ class Wishes:
     proclaims: bool
     ending: str  # how it stops leading: stream, unary (through another gateway), close
     shorter: bool  # resumes with a shorter ttl
+    greedy: bool  # believes older streams until the newest answers
+    pace: float  # seconds between two writes, or so
 
 
 class Leg:
-    """The client's end of one Campaign stream."""
+    """The client's end of one Campaign stream, that of `attempt`, which resumes that token."""
 
-    def __init__(self, candidate: "Candidate", stream: Stream, attempt: int, now: float) -> None:
-        self.candidate, self.stream, self.attempt = candidate, stream, attempt
-        self.resumes = candidate.token
-        self.sent = {0: now}  # sequence → instant before it was handed to the network
-        self.sequence = 0
-        self.answered = -1
-        self.beat_at = math.inf
+    def __init__(
+        self, candidate: "Candidate", stream: Stream, attempt: int, resumes: int | None
+    ) -> None:
+        self.candidate, self.stream = candidate, stream
+        self.attempt, self.resumes = attempt, resumes
+        self.sent: dict[int, float] = {}  # sequence → instant before it was handed over
         self.ended = False
+
+    def send(self, message: object, now: float | None = None) -> None:
+        """Hand over a message; given `now`, the next that trust may count from."""
+        if now is not None:
+            self.sent[len(self.sent)] = now
+        self.stream.up.send(message)
 
     def receive(self, message: object) -> None:
         if not self.ended:
@@ -52,10 +58,6 @@ class Leg:
         if not self.ended:
             self.ended = True
             self.candidate.left(self)
-
-    def unanswered(self) -> float:
-        """Since when an answer is due; never, if all are there."""
-        return self.sent.get(self.answered + 1, math.inf)
 
     def close(self) -> None:
         if not self.ended:
@@ -67,7 +69,7 @@ async def resign(
     candidate: "Candidate", leg: Leg | None, gateways: Sequence[Gateway]
 ) -> Over | None:
     """Resign on `leg`, or through one gateway after the other until one answers."""
-    loop, wait = candidate.site.loop, 2 * candidate.ttl
+    loop, wait = candidate.site.loop, 2 * candidate.state.ttl
     answer: Over | None = None
     if leg is not None:
         farewell = Farewell(loop)
@@ -75,7 +77,7 @@ async def resign(
         leg.stream.up.send(Resign())
         answer = await farewell.wait(wait)
     for gateway in gateways:
-        if answer is not None and answer.reason not in ELSEWHERE:
+        if answer is not None and not answer.elsewhere:
             break
         stream = candidate.site.network.connect(candidate.process, gateway.process)
         farewell = Farewell(loop)

@@ -1,0 +1,34 @@
+"""What clients do that are not the SDK, around its Candidacy: within the client rules, or nearly.
+
+A language without the SDK may send no heartbeats (RELEASE), ask for a shorter ttl on a further
+`enter` (rule 3 caps its trust), or go on listening to an older stream until the newer one answers.
+"""
+
+import math
+
+from incumbent._state import Candidacy, Heard, Phase
+from tests.simulation.legs import Leg
+
+LEAST_TTL = 1.0
+
+
+def shorten(state: Candidacy, now: float) -> None:
+    """Ask for half the ttl from now on: rule 3."""
+    state.ttl = max(LEAST_TTL, state.ttl / 2)
+    if state.trusting:
+        state.trusted_until = min(state.trusted_until, now + state.ttl)
+
+
+def without_heartbeats(told: Heard) -> Heard:
+    """Believe as long as the stream is open: nothing but the token protects then."""
+    leads = told.phase in (Phase.LEADING, Phase.JEOPARDY)
+    return told._replace(trust_for=math.inf if leads else None, next_heartbeat_in=None)
+
+
+def overhear(state: Candidacy, told: Heard, older: Leg, newest: Leg, now: float) -> None:
+    """Trust what an older stream says, until the newest answers; rule 3 caps it."""
+    sent = older.sent.get(told.sequence)
+    if sent is None or told.trust_for is None or not state.held(now) or state.token != told.token:
+        return
+    state.trusted_until = min(sent + told.trust_for, newest.sent[0] + state.ttl)
+    state.held(now)

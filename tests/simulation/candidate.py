@@ -199,11 +199,11 @@ class Candidate:
             if self.wishes.greedy and not self.state.answered:
                 foreign.overhear(self.state, told, leg, self.legs[-1], now)
                 self._tell(leg.sent.get(told.sequence))
-            return
-        if not self.state.over:
+                return
+        elif not self.state.over:
             self._check(leg, message)
         self.state.heard(leg.attempt, told, now)
-        for older in self.legs[:-1]:
+        for older in self.legs[:-1] if self.state.answered else ():
             older.close()
         view = message.view
         if view.term is not None and view.term.value == self._wanted:

@@ -88,7 +88,7 @@ def heard(message: Present) -> Heard:
 
 
 def nonsense(view: View, holder: str, resumes: int | None) -> str:
-    """Say what `holder` may never be told, on a stream that resumes that token; "" if all is well."""
+    """Say what `holder` is told and may never be, on a stream that resumes that token."""
     if view.state is State.WAITING:
         return "" if resumes is None else "told WAITING on a resume"
     if view.state is State.LOST or view.term is None:

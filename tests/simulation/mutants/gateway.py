@@ -1,0 +1,187 @@
+"""Bugs of the gateway: ballot, elector, and what belongs to them."""
+
+from incumbent_server.ballot import Ballot
+from incumbent_server.candidacy import Candidacy
+from incumbent_server.elector import Elector
+from incumbent_server.follower import Follower
+from incumbent_server.graves import Graves
+from incumbent_server.line import Line
+from incumbent_server.observers import Observer
+from incumbent_server.session import Session
+from incumbent_server.silence import Silence
+from incumbent_server.store import Store
+from tests.simulation.mutants.edit import Edit, mutant
+
+MUTANTS = (
+    mutant(
+        "margin dropped",
+        "a client may trust its whole ttl, so that clocks within 1 % of true break it",
+        Edit(Session, "trust", "ttl - margin(ttl)", "ttl"),
+        Edit(Candidacy, "patience_ends", "+ ttl + margin(ttl)", "+ ttl"),
+    ),
+    mutant(
+        "session margin dropped",
+        "a client may trust until the very end of the session",
+        Edit(Session, "__post_init__", "self.good_until - allowance", "self.good_until"),
+    ),
+    mutant(
+        "trust beyond the session",
+        "a heartbeat is answered with the client's ttl, whatever the store has confirmed",
+        Edit(Session, "trust", "min(ttl - margin(ttl), self.trusted_until - since)", "ttl * 0.98"),
+    ),
+    mutant(
+        "released token trusted again",
+        "an acquire that lands after the release was issued seats the token again",
+        Edit(Ballot, "_landed", "term.token > self.graves.buried", "True"),
+    ),
+    mutant(
+        "winner judged by holder alone",
+        "a stale gateway's bid for a client that moved away wins its live term",
+        Edit(Ballot, "acquired", "term.session == session", "True"),
+    ),
+    mutant(
+        "attempts ignored by the gateway",
+        "an older enter, or one that comes twice, takes the candidacy over",
+        Edit(
+            Ballot,
+            "_refusal",
+            "(present.leaving or entry.attempt <= present.entry.attempt)",
+            "present.leaving",
+        ),
+    ),
+    mutant(
+        "orphan not reconciled",
+        "a term that hangs on the session for nobody stays there (etcd#21128)",
+        Edit(Ballot, "_reconcile", "self.graves.doom(known)", "pass"),
+    ),
+    mutant(
+        "vacancy not reported",
+        "an observer is told the successor, and never the vacancy before (etcd Observe)",
+        Edit(Observer, "put", "(vacated and term is not None, term)", "(False, term)"),
+    ),
+    mutant(
+        "vacancy not noticed",
+        "the watch tells the latest state only, and nobody sees that the token changed",
+        Edit(Follower, "_tell", "before.token != term.token", "False"),
+    ),
+    mutant(
+        "queue overtaken",
+        "who came last is bid for first",
+        Edit(Line, "head", "self._by_holder.values()", "reversed(self._by_holder.values())"),
+    ),
+    mutant(
+        "silence judged before reading",
+        "a gateway that was held up ends clients whose heartbeats lie unread in its buffers",
+        Edit(Silence, "due", "now + READ_ROUND", "now"),
+    ),
+    mutant(
+        "jeopardy too late",
+        "clients of a gateway that is cut off are told so when no trust is left to move with",
+        Edit(Session, "__post_init__", "self.backend_ttl / 2", "3 * allowance"),
+    ),
+    mutant(
+        "drain releases",
+        "a drain ends what clients still trust and could take elsewhere",
+        Edit(
+            Ballot,
+            "_drain_seat",
+            "candidacy = seat.candidacy",
+            "return self._vacate(Reason.GATEWAY_DRAINING, doom=True)",
+        ),
+    ),
+    mutant(
+        "lost session released at once",
+        "a lost session's term is ended before its last promise has run out",
+        Edit(Ballot, "session_lost", "self.graves.kept_until = until", "pass"),
+    ),
+    mutant(
+        "margin of a further enter dropped",
+        "a shorter ttl, its answers lost, is borne for less than a slow clock makes of it",
+        Edit(Candidacy, "patience_ends", "self.entry.attempt > 1", "False"),
+    ),
+    mutant(
+        "acquire under way not claimed",
+        "a renewal ends a term whose winning answer is on its way",
+        Edit(Ballot, "claims", "self.picture.unsure or isinstance(self.op, Acquire)", "False"),
+    ),
+    mutant(
+        "unknown outcome forgotten",
+        "after an acquire without an answer nobody looks whether it won",
+        Edit(Ballot, "failed", "self.picture.unsure = True", "pass"),
+    ),
+    mutant(
+        "acquire during a renewal",
+        "an acquire begins while a renewal that does not know of it is under way",
+        Edit(Store, "acquire", "await self._not_renewing.wait()", "pass"),
+    ),
+    mutant(
+        "resign told by an older answer",
+        "who resigned is told it is over though the term had just moved away (seed 44)",
+        Edit(Ballot, "acquired", "self._effects.extend(self.graves.farewells(term))", "pass"),
+        Edit(
+            Ballot,
+            "released",
+            "self.graves.release(op.term.token)",
+            "self.graves.release(op.term.token)\n"
+            "    self._effects.extend(self.graves.farewells(None))",
+        ),
+    ),
+    mutant(
+        "stale leader",
+        "neither a renewal that misses the term nor news of its end raise a doubt "
+        "(oban#1488, wolverine#2602)",
+        Edit(Ballot, "renewed", "token in asked and token not in survivors", "False"),
+        Edit(Ballot, "news", "term is None or term.token > seat.term.token", "False"),
+    ),
+    mutant(
+        "ended term resumed",
+        "a token that was ended here is asked of the store again",
+        Edit(Ballot, "_refusal", "entry.resume <= self.graves.buried", "False"),
+        Edit(Ballot, "_landed", "term.token > self.graves.buried", "True"),
+        Edit(Ballot, "_reconcile", "known.token <= self.graves.buried", "False"),
+    ),
+    mutant(
+        "silent client kept",
+        "nobody judges silence: a dead client leads for ever",
+        Edit(Ballot, "tick", "deadline > now", "True"),
+    ),
+    mutant(
+        "hold-back forgotten",
+        "after the pause that follows a release nobody asks for the next bid (seed 5222)",
+        Edit(Ballot, "released", "self._effects.append(Later(self.not_before))", "pass"),
+    ),
+    mutant(
+        "late timer trusted",
+        "a hold-back that ends a hair early is never asked for again (seed 5222)",
+        Edit(
+            Elector,
+            "_later",
+            "while (left := instant - self._world.now()) > 0:",
+            "for left in (instant - self._world.now(),):",
+        ),
+    ),
+    mutant(
+        "superseded term buried",
+        "a term that moved away is released by the gateway that it left",
+        Edit(Ballot, "news", "doom=False", "doom=True"),
+        Edit(Ballot, "_confirm", "doom=False", "doom=True"),
+    ),
+    mutant(
+        "doomed term forgotten",
+        "a release whose outcome is unknown is not repeated",
+        Edit(
+            Ballot,
+            "failed",
+            "op, self.op = self.op, None",
+            "op, self.op = self.op, None\n"
+            "    if isinstance(op, Release): self.graves.release(op.term.token)",
+        ),
+    ),
+    mutant(
+        "resigned before the store confirmed",
+        "the farewell of who leads is ended OK at once (tooz, wolverine#2691)",
+        Edit(
+            Graves, "doom", "waiting.extend(farewells)", "self._released[0] = (term, [*farewells])"
+        ),
+    ),
+)

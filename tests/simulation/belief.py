@@ -3,7 +3,7 @@
 import math
 
 from incumbent._state import Candidacy
-from tests.histories.events import Ended, Granted, Trusted
+from tests.histories.events import Broke, Ended, Granted, Trusted
 from tests.simulation.history import History
 from tests.simulation.world import SimWorld
 
@@ -33,6 +33,9 @@ class Belief:
             self._record_end(state.reason)
             return True
         assert state.token is not None
+        if began and state.token == self._token:
+            says = "leads again after its trust ran out"
+            self._history.record(Broke, self._who, says, self._election, self._token)
         self._token = state.token
         trusted = self._world.true(until) if until < math.inf else None
         who = self._who, self._election, self._token

@@ -78,6 +78,12 @@ class Candidate:
             self._act_at = min(self._act_at, self.world.now() + 0.2)
         self._wake.set()
 
+    def move(self) -> None:
+        """Give the stream up though nothing is wrong with it, and enter at the next gateway."""
+        if self.legs and not self.legs[-1].ended:
+            self.legs[-1].close()
+            self.left(self.legs[-1])
+
     async def _nap(self, now: float) -> None:
         """Sleep until something arrived or is due."""
         dues = (self._act_at, self._proclaim_at, self._work_at, self._give_up())

@@ -6,25 +6,17 @@ from datetime import timedelta
 
 from incumbent_backends.api import Options, Term, Unavailable
 from incumbent_backends.memory import Memory
-from incumbent_server.campaign import Campaign
 from incumbent_server.elector import Elector
-from incumbent_server.reasons import Reason, Refused
+from incumbent_server.reasons import Reason
 from incumbent_server.session import Standing
 from tests.histories.events import Closed, Fault, Observed, Observing
 from tests.simulation.history import History
 from tests.simulation.loop import Process, SimLoop
-from tests.simulation.messages import (
-    Enter,
-    Heartbeat,
-    Over,
-    Present,
-    Proclaim,
-    Resign,
-    UnaryResign,
-)
-from tests.simulation.network import Direction, Network, Stream
+from tests.simulation.network import Network, Stream
+from tests.simulation.promises import Promises
+from tests.simulation.served import Served
 from tests.simulation.store import SimStore, Weather
-from tests.simulation.world import SimWorld
+from tests.simulation.world import DRIFT, SimWorld
 
 BACKGROUND = 3  # tasks of an elector that never end: keep, follow, judge
 OPENING = 2.0  # seconds after which a driver gives up to open its session
@@ -34,20 +26,24 @@ CLOSING = 1.0  # seconds that a drained gateway gets to close before it is kille
 class Log:
     """The elector's witness."""
 
-    def __init__(self, history: History, name: str) -> None:
-        self._history, self._name = history, name
+    def __init__(self, history: History, name: str, promises: Promises) -> None:
+        self._history, self._name, self._promises = history, name, promises
 
-    def won(self, term: Term, **_: object) -> None:
+    def won(self, term: Term, *, resumed: bool) -> None:
         self._history.note(self._name, "seats", term.election, term.token, term.candidate)
+        if not resumed:
+            self._promises.won(term)
 
     def gone(self, term: Term, reason: Reason | None, **_: object) -> None:
         self._history.note(self._name, "unseats", term.election, term.token, str(reason))
+        self._promises.gone(term, reason)
 
     def standing(self, standing: Standing) -> None:
         self._history.note(self._name, standing.value)
 
     def called(self, verb: str, outcome: str, seconds: float) -> None:
-        pass
+        if (verb, outcome) == ("renew", "ok"):
+            self._promises.renewed(self._history.loop.time() - seconds / (1 - DRIFT))
 
     def trouble(self, verb: str, *what: object) -> None:
         self._history.note(self._name, "trouble", detail=f"{verb}: {what[-1]}")
@@ -66,10 +62,12 @@ class Gateway:
         world: Callable[[], SimWorld],
         *,
         backend_ttl: float,
+        longest_ttl: float,
         moves_terms: bool,
     ) -> None:
-        self.name = name
-        self._loop, self._store, self._network, self._history = loop, store, network, history
+        self.name, self.loop = name, loop
+        self.backend_ttl, self._longest_ttl = backend_ttl, longest_ttl
+        self._store, self._network, self._history = store, network, history
         self._world, self._moves = world, moves_terms
         self._ttl = timedelta(seconds=backend_ttl)
         self.buried: list[Process] = []
@@ -82,9 +80,13 @@ class Gateway:
         self._history.note(self.name, "starts")
         self._store.weather.setdefault(self.name, Weather())
         self.elector = None
+        self._backend: Memory | None = None
         self.stopping = self._deaf = False
         self._served: dict[Served, None] = {}
-        self.process = Process(self._loop, self.name)
+        self.promises = Promises(
+            self._history, self.name, self._served, ttl=self.backend_ttl, longest=self._longest_ttl
+        )
+        self.process = Process(self.loop, self.name)
         self._stop = asyncio.Event()
         self._patience = 0.0
         self.work = self.process.start(self._serve())
@@ -99,6 +101,12 @@ class Gateway:
     def up(self) -> bool:
         return not self.process.killed and not self.work.done()
 
+    @property
+    def sessions(self) -> list[str]:
+        """The sessions that this process has in the store: one, or none."""
+        session = self._backend.session if self._backend is not None else ""
+        return [session] if session else []
+
     def stop(self, patience: float) -> None:
         """Ask it to drain and to end, as SIGTERM does."""
         self.stopping = True
@@ -109,13 +117,13 @@ class Gateway:
     async def _serve(self) -> None:
         world = self._world()
         options = Options("sim", self._ttl, world)
-        backend = Memory.on(self._store, options, moves_terms=self._moves)
+        self._backend = backend = Memory.on(self._store, options, moves_terms=self._moves)
         elector = Elector(
             backend,
             backend_ttl=self._ttl,
             capacity=100,
             world=world,
-            witness=Log(self._history, self.name),
+            witness=Log(self._history, self.name, self.promises),
         )
         while not self._stop.is_set():
             try:
@@ -127,7 +135,7 @@ class Gateway:
                     watching.cancel()
                     await elector.drain(self._patience)
                     self._hang_up()
-                    limit.reschedule(self._loop.time() + CLOSING)
+                    limit.reschedule(self.loop.time() + CLOSING)
             except Unavailable:
                 await world.sleep(0.5)
             except TimeoutError:
@@ -170,7 +178,7 @@ class Gateway:
         if not self.up or self._deaf:
             stream.down.reset()
             return
-        served = stream.up.end = Served(self, self._loop, stream.down)
+        served = stream.up.end = Served(self, stream)
         self._served[served] = None
 
     def _hang_up(self) -> None:
@@ -182,77 +190,3 @@ class Gateway:
 
     def forget(self, served: "Served") -> None:
         self._served.pop(served, None)
-
-
-class Served:
-    """The gateway's end of one stream."""
-
-    def __init__(self, gateway: Gateway, loop: SimLoop, down: Direction) -> None:
-        self._gateway, self._loop, self._down = gateway, loop, down
-        self._campaign: Campaign | None = None
-        self._over = self._pending = False
-
-    def receive(self, message: object) -> None:
-        if self._over:
-            return
-        elector = self._gateway.elector
-        match message:
-            case Enter() | UnaryResign() if elector is None:
-                self._finish(Over(Reason.BACKEND_UNAVAILABLE))
-            case Enter(election, entry) if elector is not None:
-                self._campaign = elector.campaign(election, entry, self._changed)
-                self._changed()
-            case UnaryResign(election, holder) if elector is not None:
-                self._gateway.process.start(self._resign(elector, election, holder))
-            case Heartbeat(sequence) if self._campaign is not None:
-                self._campaign.heartbeat(sequence)
-                self._changed()
-            case Proclaim(value) if self._campaign is not None:
-                self._proclaim(self._campaign, value)
-            case Resign() if self._campaign is not None:
-                self._campaign.resign()
-
-    def broken(self) -> None:
-        self._gateway.forget(self)
-        if not self._over:
-            self._over = True
-            if self._campaign is not None:
-                self._campaign.broken()
-
-    def _proclaim(self, campaign: Campaign, value: bytes) -> None:
-        try:
-            campaign.proclaim(value)
-        except Refused as refused:
-            self._finish(Over(refused.reason))
-            campaign.broken()
-
-    async def _resign(self, elector: Elector, election: str, holder: str) -> None:
-        try:
-            term = await elector.resign(election, holder)
-        except Refused as refused:
-            self._finish(Over(refused.reason))
-        else:
-            self._finish(Over(None, term=term))
-
-    def _changed(self) -> None:
-        if not self._pending:
-            self._pending = True
-            self._loop.call_soon(self._send)
-
-    def _send(self) -> None:
-        self._pending = False
-        campaign = self._campaign
-        if self._over or campaign is None:
-            return
-        if campaign.ending is not None:
-            end = campaign.ending
-            self._finish(Over(end.reason, end.view, end.term))
-            return
-        view = campaign.view()
-        if view is not None:
-            self._down.send(Present(view, campaign.next_heartbeat_in()))
-
-    def _finish(self, over: Over) -> None:
-        self._gateway.forget(self)
-        self._over = True
-        self._down.send(over)

@@ -33,6 +33,7 @@ class Process:
         self.name = name
         self.frozen = False
         self.killed = False
+        self.dead = False  # it was killed, and stays so when it is buried
         self._held: list[asyncio.Handle] = []
         self.context = Context()
         self.context.run(_process.set, self)
@@ -52,7 +53,7 @@ class Process:
             self._release()
 
     def kill(self) -> None:
-        self.frozen = self.killed = True
+        self.frozen = self.killed = self.dead = True
 
     def bury(self) -> None:
         """Let a killed process run out, so that its tasks can be cancelled and collected."""

@@ -34,6 +34,10 @@ class Weather:
     twice: float = 0.0  # happens again later
     silent: bool = False  # requests vanish
     mute: bool = False  # answers vanish
+    verbs: tuple[str, ...] = ()  # whom it hits; none named: all
+
+
+FAIR = Weather()
 
 
 class Watchers(set[Watcher]):
@@ -55,11 +59,11 @@ class Watchers(set[Watcher]):
 
 
 class TruthfulSpace(Space):
-    """Notes in the history what the store really holds."""
+    """Notes in the history what the store really holds. Without push it is only polled."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, *, push: bool) -> None:
         super().__init__()
-        self._history = history
+        self._history, self._push = history, push
         self.watchers = Watchers()
 
     def put(self, term: Term) -> None:
@@ -82,6 +86,12 @@ class TruthfulSpace(Space):
         if there and name not in self.sessions:
             self._history.note("store", "expired", detail=name)
 
+    def _notify(self, election: str) -> None:
+        for watcher in self.watchers:
+            watcher.changed[election] = None
+            if self._push:
+                watcher.wake.set()
+
     def _tell(self, term: Term, change: Change, note: str) -> None:
         self._history.record(Stored, "store", term.election, term.token, change, note=note)
 
@@ -92,13 +102,13 @@ class TruthfulSpace(Space):
 
 
 class SimStore(MemoryStore):
-    def __init__(self, loop: SimLoop, rng: random.Random, history: History) -> None:
+    def __init__(self, loop: SimLoop, rng: random.Random, history: History, *, push: bool) -> None:
         super().__init__(wall=lambda: EPOCH + timedelta(seconds=loop.time()))
         self._loop = loop
         self._rng = rng
         self._history = history
         self._context = Context()  # the store's own process, which nothing stops
-        self.truth = TruthfulSpace(history)
+        self.truth = TruthfulSpace(history, push=push)
         self.weather: dict[str, Weather] = {}
 
     def space(self, namespace: str) -> Space:
@@ -108,6 +118,8 @@ class SimStore(MemoryStore):
         process = current()
         assert process is not None
         weather = self.weather[process.name]
+        if weather.verbs and call.verb not in weather.verbs:
+            weather = FAIR
         request = _Request(process.name, call, step, self._loop.create_future(), weather)
         there = self._delay(weather)
         if self._chance(weather.late, call):

@@ -1,0 +1,205 @@
+"""Faults, carried out."""
+
+import random
+from itertools import count
+
+from tests.histories import events
+from tests.simulation.client import Client
+from tests.simulation.faults import NETWORK, STORE, Fault, Kind
+from tests.simulation.gateway import Gateway
+from tests.simulation.network import SLOW
+from tests.simulation.outsiders import Outsider
+from tests.simulation.place import Place
+from tests.simulation.store import Weather
+
+TOLD_WITHIN = 1.0  # seconds in which a client learns that its term was ended by hand, in calm
+INTERFERENCE = (
+    Kind.CLIENT_MOVES,
+    Kind.RESIGN,
+    Kind.THEFT,
+    Kind.OLD_CREDENTIAL,
+    Kind.WRONG_TOKEN,
+)
+FREED = 5.0  # seconds after which a drain on a store that moves no term has freed it
+
+
+class Strikes:
+    """Begins the faults of a run; each ends by itself."""
+
+    def __init__(self, place: Place, rng: random.Random) -> None:
+        self._place, self._rng = place, rng
+        self._outsiders = count(1)
+
+    def begin(self, fault: Fault) -> None:
+        place = self._place
+        client = place.clients[fault.client % len(place.clients)]
+        gateway = place.gateways[fault.gateway % len(place.gateways)]
+        whom = f"{client.name} {gateway.name}"
+        place.history.record(events.Fault, "scenario", str(fault.kind), note=whom)
+        if fault.kind in NETWORK:
+            self._strike_network(fault, client, gateway)
+        elif fault.kind in STORE:
+            self._strike_store(fault, gateway)
+        elif fault.kind is Kind.DELETE:
+            self.delete_by_hand()
+        elif fault.kind is Kind.REVOKE:
+            self._end_sessions("sessions end")
+        elif fault.kind in (Kind.CLIENT_CRASH, Kind.CLIENT_PAUSE):
+            self._strike_client(fault, client)
+        elif fault.kind in INTERFERENCE:
+            self._interfere(fault, client)
+        else:
+            self._strike_gateway(fault, gateway)
+
+    def _later(self, seconds: float, callback: object, *args: object) -> None:
+        self._place.loop.call_later(seconds, callback, *args)  # type: ignore[arg-type]
+
+    # -- clients and gateways ----------------------------------------------------------------
+
+    def _strike_client(self, fault: Fault, client: Client) -> None:
+        if client.process.frozen:
+            return
+        if fault.kind is Kind.CLIENT_PAUSE:
+            client.process.freeze()
+            self._later(fault.seconds, client.process.thaw)
+            return
+        client.crash()
+        if not fault.quiet:
+            self._place.network.reset(client.process)
+        self._later(fault.seconds, self.restart, client)
+
+    def _strike_gateway(self, fault: Fault, gateway: Gateway) -> None:
+        if gateway.process.frozen:
+            return
+        if fault.kind is Kind.GATEWAY_PAUSE:
+            gateway.process.freeze()
+            self._later(fault.seconds, gateway.process.thaw)
+            return
+        if fault.kind is Kind.GATEWAY_DRAIN:
+            self._drain(gateway, fault.seconds)
+            return
+        if fault.kind is Kind.ROLLING:
+            self._roll(fault)
+            return
+        gateway.kill()
+        if not fault.quiet:
+            self._place.network.reset(gateway.process)
+            if self._place.sessions_break:
+                self._end_sessions("connection broke", gateway)
+        self._later(fault.seconds, self.restart, gateway)
+
+    def _drain(self, gateway: Gateway, seconds: float) -> None:
+        """Stop it as SIGTERM does. A store that moves no term frees it when its gateway stops."""
+        if gateway.up and not gateway.process.frozen:
+            gateway.stop(seconds if self._place.moves_terms else max(seconds, FREED))
+        self._later(seconds, self.restart, gateway)
+
+    def _roll(self, fault: Fault) -> None:
+        for number, gateway in enumerate(self._place.gateways):
+            self._later(number * fault.strength, self._drain, gateway, fault.seconds)
+
+    def restart(self, who: Client | Gateway) -> None:
+        """Start it anew, if it was killed, or as soon as it has ended."""
+        if isinstance(who, Gateway) and who.up:
+            if who.process.frozen or not who.stopping:
+                return
+            self._later(0.2, self.restart, who)  # it has not ended yet
+        elif who.process.killed or isinstance(who, Gateway):
+            self._place.network.reset(who.process)
+            who.start()
+
+    def _interfere(self, fault: Fault, client: Client) -> None:
+        candidate, place = client.candidate, self._place
+        if candidate is None or candidate.state.over or client.process.frozen:
+            return
+        if fault.kind is Kind.CLIENT_MOVES:
+            client.process.call(candidate.move)
+            return
+        outsider = Outsider(f"o{next(self._outsiders)}", place.site, candidate, self._rng)
+        {
+            Kind.RESIGN: outsider.resign,
+            Kind.THEFT: outsider.steal,
+            Kind.OLD_CREDENTIAL: outsider.use_old_credential,
+            Kind.WRONG_TOKEN: outsider.resume_wrong_token,
+        }[fault.kind]()
+
+    # -- the network -------------------------------------------------------------------------
+
+    def _strike_network(self, fault: Fault, client: Client, gateway: Gateway) -> None:
+        network = self._place.network
+        if fault.kind is Kind.RESET:
+            network.reset(client.process, lossy=fault.quiet)
+        elif fault.kind is Kind.SLOW_LINKS:
+            network.slow = fault.strength
+            self._later(fault.seconds, setattr, network, "slow", SLOW)
+        else:
+            self._cut(fault, client, gateway)
+
+    def _cut(self, fault: Fault, client: Client, gateway: Gateway) -> None:
+        until, cut = self._place.loop.time() + fault.seconds, self._place.network.cut_until
+        if fault.kind is not Kind.CUT_DOWN:
+            cut[client.name, gateway.name] = until
+        if fault.kind is not Kind.CUT_UP:
+            cut[gateway.name, client.name] = until
+        if fault.strength < 0.3:
+            self._place.network.reset(client.process, lossy=fault.quiet)
+
+    # -- the store ---------------------------------------------------------------------------
+
+    def _strike_store(self, fault: Fault, gateway: Gateway) -> None:
+        if fault.kind is Kind.STORE_RESTART:
+            self._restart_store(fault)
+            return
+        strength, verbs = fault.strength, fault.verbs
+        weather = {
+            Kind.STORE_DOWN: Weather(
+                silent=fault.quiet, before=0.0 if fault.quiet else 1.0, verbs=verbs
+            ),
+            Kind.STORE_MUTE: Weather(mute=True, verbs=verbs),
+            Kind.STORE_SLOW: Weather(
+                slow=3 * strength, fast=strength if fault.quiet else 0.001, verbs=verbs
+            ),
+            Kind.STORE_FLAKY: Weather(
+                before=strength / 3,
+                after=strength / 2,
+                late=strength / 3,
+                twice=strength / 2,
+                verbs=verbs,
+            ),
+        }[fault.kind]
+        for each in self._place.gateways if fault.everywhere else [gateway]:
+            self._place.store.weather[each.name] = weather
+            self._later(fault.seconds, self._clear_sky, each.name, weather)
+
+    def _clear_sky(self, name: str, weather: Weather) -> None:
+        if self._place.store.weather[name] is weather:
+            self._place.store.weather[name] = Weather()
+
+    def _restart_store(self, fault: Fault) -> None:
+        """It is away for a while; sessions that are connections are over."""
+        down = Weather(before=1.0)
+        for gateway in self._place.gateways:
+            self._place.store.weather[gateway.name] = down
+            self._later(min(fault.seconds, 2.0), self._clear_sky, gateway.name, down)
+        if self._place.sessions_break:
+            self._end_sessions("connections broke")
+
+    def delete_by_hand(self, told_within: float | None = None) -> None:
+        """Delete every record."""
+        truth = self._place.store.truth
+        exempts = {name: [term.token] for name, (_, term) in truth.terms.items()}
+        self._place.history.record(
+            events.Fault, "scenario", "records deleted", "", exempts, told_within
+        )
+        for election in list(truth.terms):
+            truth.delete(election)
+
+    def _end_sessions(self, kind: str, gateway: Gateway | None = None) -> None:
+        """End the session of one gateway, or all."""
+        truth = self._place.store.truth
+        names = list(truth.sessions) if gateway is None else gateway.sessions
+        terms = [term for name in names for term in truth.hanging_on(name)]
+        exempts = {term.election: [term.token] for term in terms}
+        self._place.history.record(events.Fault, "scenario", kind, exempts=exempts)
+        for name in names:
+            truth.end_session(name)

@@ -209,7 +209,7 @@ class Memory:
                 pause = await self._end_silent_sessions(sightings)
                 if not watcher.changed:
                     watcher.wake.clear()
-                    await _first_of(watcher.wake.wait(), self._options.clock.sleep(pause))
+                    await _woken(watcher.wake, self._options.clock.sleep(pause))
         finally:
             self._space.watchers.discard(watcher)
 
@@ -256,11 +256,11 @@ def _remember(told: dict[str, object], snapshot: Snapshot) -> None:
         told[snapshot.election] = snapshot.version
 
 
-async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
+async def _woken(wake: asyncio.Event, nap: Coroutine[Any, Any, None]) -> None:
+    """Wait for `wake`, no longer than `nap` lasts."""
+    napping = asyncio.ensure_future(nap)
+    napping.add_done_callback(lambda _: wake.set())
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await wake.wait()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        napping.cancel()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.simulation.client import Site
 
 UNARY_TRIES = 4
+RESTLESS = 0.4  # chance of a move at each write
 
 
 class Candidate:
@@ -73,7 +74,8 @@ class Candidate:
 
     def hurry(self) -> None:
         """Lead briefly, and wait as long as it takes."""
-        self.wishes.hold, self._give_up_at = 0.2, math.inf
+        self.wishes.hold, self.wishes.restless = 0.2, False
+        self._give_up_at = math.inf
         if self.content:
             self._act_at = min(self._act_at, self.world.now() + 0.2)
         self._wake.set()
@@ -125,6 +127,8 @@ class Candidate:
         self.site.history.record(Held, self.name, self.wishes.election, token, held)
         if held:
             self.site.register.write(self.wishes.election, token, self.name)
+        if self.wishes.restless and self.world.rng.random() < RESTLESS:
+            self.move()
 
     # -- sending -----------------------------------------------------------------------------
 

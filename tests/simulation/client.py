@@ -80,7 +80,7 @@ class Client:
         first = rng.randrange(len(self.site.gateways))
         return Wishes(
             election=self.election,
-            ttl=rng.choice((1.0, 1.0, 2.0, 4.0)),
+            ttl=rng.choice((1.0, 1.0, 2.0, 4.0, 8.0)),
             keep=keep,
             beats=keep or rng.random() < 0.5,
             no_wait=not self.finishing and rng.random() < 0.1,
@@ -91,5 +91,6 @@ class Client:
             ending=rng.choices(("stream", "unary", "close"), (6, 2, 2))[0],
             shorter=rng.random() < 0.2,
             greedy=rng.random() < 0.3,
+            restless=not self.finishing and rng.random() < 0.15,
             pace=rng.choice((0.3, 1.0, 1.0)),
         )

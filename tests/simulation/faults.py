@@ -41,6 +41,7 @@ class Kind(StrEnum):
 
 NETWORK = (Kind.CUT_BOTH, Kind.CUT_UP, Kind.CUT_DOWN, Kind.RESET, Kind.SLOW_LINKS)
 STORE = (Kind.STORE_DOWN, Kind.STORE_MUTE, Kind.STORE_SLOW, Kind.STORE_FLAKY, Kind.STORE_RESTART)
+COMPANY = 0.5  # the chance that a fault comes soon after another
 COMMON = 3.0
 WEIGHTS = dict.fromkeys(Kind, COMMON) | {
     Kind.ROLLING: 1.0,
@@ -48,7 +49,6 @@ WEIGHTS = dict.fromkeys(Kind, COMMON) | {
     Kind.STORE_RESTART: 1.0,
     Kind.DELETE: 1.0,
     Kind.REVOKE: 1.0,
-    Kind.OLD_CREDENTIAL: 1.0,
     Kind.WRONG_TOKEN: 1.0,
     Kind.THEFT: 1.0,
 }
@@ -71,10 +71,11 @@ class Fault:
     seconds: float
     client: int  # whom it hits, modulo how many there are
     gateway: int
-    everywhere: bool  # a fault of the store hits every gateway
+    everywhere: bool  # a fault of store or links concerns every gateway
     quiet: bool  # the peers of who died are not told by the network
     strength: float  # 0 to 1
     verbs: tuple[str, ...]  # of the store
+    aimed: bool  # it hits who leads, and the gateway of that
 
     def __str__(self) -> str:
         return f"{self.at:7.2f} {self.kind} for {self.seconds:.2f} s"
@@ -82,13 +83,17 @@ class Fault:
 
 def draw(seed: int) -> list[Fault]:
     rng = dice(seed, "faults")
-    number = rng.randint(3, 12)
     mixture = {kind: weight * rng.random() ** 3 for kind, weight in WEIGHTS.items()}
-    return sorted((_draw(rng, mixture) for _ in range(number)), key=lambda fault: fault.at)
+    drawn: list[Fault] = []
+    for _ in range(rng.randint(3, 12)):
+        at = rng.uniform(0.5, FAULTY - 1)
+        if drawn and rng.random() < COMPANY:  # two at one time break what each alone does not
+            at = min(FAULTY - 0.5, drawn[-1].at + rng.expovariate(2))
+        drawn.append(_draw(rng, mixture, at))
+    return sorted(drawn, key=lambda fault: fault.at)
 
 
-def _draw(rng: random.Random, mixture: dict[Kind, float]) -> Fault:
-    at = rng.uniform(0.5, FAULTY - 1)
+def _draw(rng: random.Random, mixture: dict[Kind, float], at: float) -> Fault:
     (kind,) = rng.choices(list(mixture), list(mixture.values()))
     return Fault(
         at=at,
@@ -100,4 +105,5 @@ def _draw(rng: random.Random, mixture: dict[Kind, float]) -> Fault:
         quiet=rng.random() < 0.5,
         strength=rng.random(),
         verbs=rng.choice(VERBS),
+        aimed=rng.random() < 0.6,
     )

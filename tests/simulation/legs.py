@@ -30,6 +30,7 @@ class Wishes:
     ending: str  # how it stops leading: stream, unary (through another gateway), close
     shorter: bool  # resumes with a shorter ttl
     greedy: bool  # believes older streams until the newest answers
+    restless: bool  # moves to the next gateway now and then, for no reason
     pace: float  # seconds between two writes, or so
 
 

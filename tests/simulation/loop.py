@@ -25,6 +25,29 @@ LIVELOCK = 50_000  # turns at one instant: something spins
 _process: ContextVar["Process"] = ContextVar("_process")
 
 
+class Turn:
+    """A callback that is to run: all that asyncio needs of a handle, and cheap to make."""
+
+    __slots__ = ("_at", "args", "callback", "context", "process")
+
+    def __init__(
+        self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context
+    ) -> None:
+        self._at, self.args, self.context = at, args, context
+        self.callback: Callable[..., object] | None = callback  # None: cancelled
+        self.process = context.get(_process)
+
+    def cancel(self) -> None:
+        self.callback = None
+        self.args = ()
+
+    def cancelled(self) -> bool:
+        return self.callback is None
+
+    def when(self) -> float:
+        return self._at
+
+
 class Process:
     """What is frozen, thawed and killed as one."""
 
@@ -34,7 +57,7 @@ class Process:
         self.frozen = False
         self.killed = False
         self.dead = False  # it was killed, and stays so when it is buried
-        self._held: list[asyncio.Handle] = []
+        self._held: list[Turn] = []
         self.context = Context()
         self.context.run(_process.set, self)
 
@@ -60,13 +83,13 @@ class Process:
         self.killed = False
         self._release()
 
-    def hold(self, handle: asyncio.Handle) -> None:
-        self._held.append(handle)
+    def hold(self, turn: Turn) -> None:
+        self._held.append(turn)
 
     def _release(self) -> None:
         self.frozen = False
         held, self._held = self._held, []
-        self.loop.resume((self, handle) for handle in held)
+        self.loop.resume(held)
 
 
 def current() -> Process | None:
@@ -82,8 +105,8 @@ class SimLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._due: deque[tuple[Process | None, asyncio.Handle]] = deque()
-        self._timers: list[tuple[float, int, Process | None, asyncio.TimerHandle]] = []
+        self._due: deque[Turn] = deque()
+        self._timers: list[tuple[float, int, Turn]] = []
         self._numbers = count()
         self._turns = 0
         self.troubles: list[str] = []
@@ -93,37 +116,32 @@ class SimLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.Handle:
-        context = copy_context() if context is None else context
-        handle = asyncio.Handle(callback, args, self, context)
-        self._due.append((context.get(_process), handle))
-        return handle
+    ) -> Turn:
+        turn = Turn(self._now, callback, args, context or copy_context())
+        self._due.append(turn)
+        return turn
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self,
         delay: float,
         callback: Callable[[*Ts], object],
         *args: *Ts,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Turn:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[[*Ts], object],
         *args: *Ts,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
-        context = copy_context() if context is None else context
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._timers, (when, next(self._numbers), context.get(_process), handle))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        pass  # it is skipped when its instant comes
+    ) -> Turn:
+        turn = Turn(when, callback, args, context or copy_context())
+        heapq.heappush(self._timers, (when, next(self._numbers), turn))
+        return turn
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -160,32 +178,33 @@ class SimLoop(asyncio.BaseEventLoop):
             self._running = False
             _set_running_loop(None)
 
-    def resume(self, handles: Generator[tuple[Process, asyncio.Handle], None, None]) -> None:
+    def resume(self, turns: list[Turn]) -> None:
         """Run what a frozen process had left, before anything newer of it."""
-        self._due.extendleft(reversed(list(handles)))
+        self._due.extendleft(reversed(turns))
 
     def _turn(self) -> None:
-        if not self._due:
+        due, timers = self._due, self._timers
+        if not due:
             self._jump()
         self._turns += 1
         if self._turns > LIVELOCK:
-            raise RuntimeError(f"livelock at {self._now:.6f}: {self._due}")
-        while self._timers and self._timers[0][0] <= self._now:
-            _, _, process, timer = heapq.heappop(self._timers)
-            self._due.append((process, timer))
-        for _ in range(len(self._due)):
-            self._run_one(*self._due.popleft())
-
-    def _run_one(self, process: Process | None, handle: asyncio.Handle) -> None:
-        if handle.cancelled():
-            return
-        if process is not None and process.frozen:
-            process.hold(handle)
-        else:
-            handle._run()
+            raise RuntimeError(f"livelock at {self._now:.6f}: {due}")
+        while timers and timers[0][0] <= self._now:
+            due.append(heapq.heappop(timers)[2])
+        for _ in range(len(due)):
+            turn = due.popleft()
+            if turn.callback is None:
+                continue
+            if turn.process is not None and turn.process.frozen:
+                turn.process.hold(turn)
+                continue
+            try:
+                turn.context.run(turn.callback, *turn.args)
+            except Exception as error:  # noqa: BLE001 - as asyncio does it: told, and the loop goes on
+                self.troubles.append(f"{turn.callback}: {error!r}")
 
     def _jump(self) -> None:
-        while self._timers and self._timers[0][3].cancelled():
+        while self._timers and self._timers[0][2].cancelled():
             heapq.heappop(self._timers)
         if not self._timers:
             raise RuntimeError(f"deadlock at {self._now:.6f}: nothing will ever happen")

@@ -28,11 +28,12 @@ class Outsider:
         self._heard: Callable[[object], None] = lambda _: None
 
     def use_old_credential(self) -> None:
-        """Enter by an attempt that is older than the one by which the victim leads."""
+        """Enter by an attempt that is no newer than the one by which the victim leads."""
         state = self._victim.state
-        if state.trusting and state.answered and state.attempt > 1:
+        if state.trusting and state.answered:
+            attempt = max(1, state.attempt - self._rng.randint(0, 1))
             self._heard = self._never_leads
-            self._enter(self._entry(self._victim.name, state.attempt - 1, state.token))
+            self._enter(self._entry(self._victim.name, attempt, state.token))
 
     def resume_wrong_token(self) -> None:
         """Resume what belongs to somebody else, or to nobody."""

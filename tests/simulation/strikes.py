@@ -32,8 +32,7 @@ class Strikes:
 
     def begin(self, fault: Fault) -> None:
         place = self._place
-        client = place.clients[fault.client % len(place.clients)]
-        gateway = place.gateways[fault.gateway % len(place.gateways)]
+        client, gateway = self._targets(fault)
         whom = f"{client.name} {gateway.name}"
         place.history.record(events.Fault, "scenario", str(fault.kind), note=whom)
         if fault.kind in NETWORK:
@@ -50,6 +49,17 @@ class Strikes:
             self._interfere(fault, client)
         else:
             self._strike_gateway(fault, gateway)
+
+    def _targets(self, fault: Fault) -> tuple[Client, Gateway]:
+        clients, gateways = self._place.clients, self._place.gateways
+        client = clients[fault.client % len(clients)]
+        gateway = gateways[fault.gateway % len(gateways)]
+        leaders = [each for each in clients if each.candidate and each.candidate.state.trusting]
+        if fault.aimed and leaders:
+            client = leaders[fault.client % len(leaders)]
+            assert client.candidate is not None
+            gateway = gateways[client.candidate.state.gateway]
+        return client, gateway
 
     def _later(self, seconds: float, callback: object, *args: object) -> None:
         self._place.loop.call_later(seconds, callback, *args)  # type: ignore[arg-type]
@@ -137,10 +147,11 @@ class Strikes:
 
     def _cut(self, fault: Fault, client: Client, gateway: Gateway) -> None:
         until, cut = self._place.loop.time() + fault.seconds, self._place.network.cut_until
-        if fault.kind is not Kind.CUT_DOWN:
-            cut[client.name, gateway.name] = until
-        if fault.kind is not Kind.CUT_UP:
-            cut[gateway.name, client.name] = until
+        for each in self._place.gateways if fault.everywhere else [gateway]:
+            if fault.kind is not Kind.CUT_DOWN:
+                cut[client.name, each.name] = until
+            if fault.kind is not Kind.CUT_UP:
+                cut[each.name, client.name] = until
         if fault.strength < 0.3:
             self._place.network.reset(client.process, lossy=fault.quiet)
 

@@ -20,11 +20,6 @@ MUTANTS = (
         Edit(Candidacy, "patience_ends", "+ ttl + margin(ttl)", "+ ttl"),
     ),
     mutant(
-        "session margin dropped",
-        "a client may trust until the very end of the session",
-        Edit(Session, "__post_init__", "self.good_until - allowance", "self.good_until"),
-    ),
-    mutant(
         "trust beyond the session",
         "a heartbeat is answered with the client's ttl, whatever the store has confirmed",
         Edit(Session, "trust", "min(ttl - margin(ttl), self.trusted_until - since)", "ttl * 0.98"),
@@ -53,6 +48,7 @@ MUTANTS = (
         "orphan not reconciled",
         "a term that hangs on the session for nobody stays there (etcd#21128)",
         Edit(Ballot, "_reconcile", "self.graves.doom(known)", "pass"),
+        Edit(Ballot, "claims", "if self.picture.unsure or isinstance(self.op, Acquire)", "if True"),
     ),
     mutant(
         "vacancy not reported",

@@ -5,6 +5,7 @@
 # Passed on: make test ARGS="-k resume", make serve ARGS="--backend memory://"
 ARGS ?=
 SEEDS ?= 50
+FROM ?= 0
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +43,8 @@ lock: ## Take newer versions into requirements/
 bench: setup ## Run the benchmarks (ARGS=theirs)
 	@exec .venv/bin/python -m bench $(ARGS)
 
-simulate: setup ## Run the simulation (SEEDS=how many)
-	@exec .venv/bin/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
+simulate: setup ## Run the simulation (SEEDS=how many, FROM=the first, ARGS=its flags)
+	@exec .venv/bin/python -m tests.simulation --seeds $(SEEDS) --from $(FROM) $(ARGS)
 
 clean: ## Remove what the tools made here, .venv and .tools included
 	@rm -rf .venv .venv-* .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

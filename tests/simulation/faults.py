@@ -26,6 +26,7 @@ class Kind(StrEnum):
     STORE_SLOW = "store slow"
     STORE_FLAKY = "store flaky"
     STORE_RESTART = "store restart"
+    STORE_RELENTS = "store back as the session is lost"
     CUT_BOTH = "link cut"
     CUT_UP = "link cut, requests lost"
     CUT_DOWN = "link cut, answers lost"
@@ -40,7 +41,14 @@ class Kind(StrEnum):
 
 
 NETWORK = (Kind.CUT_BOTH, Kind.CUT_UP, Kind.CUT_DOWN, Kind.RESET, Kind.SLOW_LINKS)
-STORE = (Kind.STORE_DOWN, Kind.STORE_MUTE, Kind.STORE_SLOW, Kind.STORE_FLAKY, Kind.STORE_RESTART)
+STORE = (
+    Kind.STORE_DOWN,
+    Kind.STORE_MUTE,
+    Kind.STORE_SLOW,
+    Kind.STORE_FLAKY,
+    Kind.STORE_RESTART,
+    Kind.STORE_RELENTS,
+)
 COMPANY = 0.5  # the chance that a fault comes soon after another
 COMMON = 3.0
 WEIGHTS = dict.fromkeys(Kind, COMMON) | {

@@ -26,8 +26,9 @@ CLOSING = 1.0  # seconds that a drained gateway gets to close before it is kille
 class Log:
     """The elector's witness."""
 
-    def __init__(self, history: History, name: str, promises: Promises) -> None:
+    def __init__(self, history: History, name: str, promises: Promises, store: SimStore) -> None:
         self._history, self._name, self._promises = history, name, promises
+        self._store = store
 
     def won(self, term: Term, *, resumed: bool) -> None:
         self._history.note(self._name, "seats", term.election, term.token, term.candidate)
@@ -40,6 +41,8 @@ class Log:
 
     def standing(self, standing: Standing) -> None:
         self._history.note(self._name, standing.value)
+        if standing is Standing.LOST:
+            self._store.lost(self._name)
 
     def called(self, verb: str, outcome: str, seconds: float) -> None:
         if (verb, outcome) == ("renew", "ok"):
@@ -123,7 +126,7 @@ class Gateway:
             backend_ttl=self._ttl,
             capacity=100,
             world=world,
-            witness=Log(self._history, self.name, self.promises),
+            witness=Log(self._history, self.name, self.promises, self._store),
         )
         while not self._stop.is_set():
             try:

@@ -35,6 +35,7 @@ class Weather:
     silent: bool = False  # requests vanish
     mute: bool = False  # answers vanish
     verbs: tuple[str, ...] = ()  # whom it hits; none named: all
+    relents: bool = False  # it clears up as soon as the gateway counts its session as lost
 
 
 FAIR = Weather()
@@ -113,6 +114,11 @@ class SimStore(MemoryStore):
 
     def space(self, namespace: str) -> Space:
         return self.truth
+
+    def lost(self, gateway: str) -> None:
+        """Take in that a gateway counts its session as lost."""
+        if self.weather[gateway].relents:
+            self.weather[gateway] = Weather()
 
     async def perform(self, call: Call, step: Callable[[], T]) -> T:
         process = current()

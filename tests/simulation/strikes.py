@@ -38,7 +38,7 @@ class Strikes:
         if fault.kind in NETWORK:
             self._strike_network(fault, client, gateway)
         elif fault.kind in STORE:
-            self._strike_store(fault, gateway)
+            self._strike_store(fault, client, gateway)
         elif fault.kind is Kind.DELETE:
             self.delete_by_hand()
         elif fault.kind is Kind.REVOKE:
@@ -157,10 +157,24 @@ class Strikes:
 
     # -- the store ---------------------------------------------------------------------------
 
-    def _strike_store(self, fault: Fault, gateway: Gateway) -> None:
+    def _strike_store(self, fault: Fault, client: Client, gateway: Gateway) -> None:
         if fault.kind is Kind.STORE_RESTART:
             self._restart_store(fault)
-            return
+        elif fault.kind is Kind.STORE_RELENTS:
+            self._relent(fault, client, gateway)
+        else:
+            self._change_weather(fault, gateway)
+
+    def _relent(self, fault: Fault, client: Client, gateway: Gateway) -> None:
+        """Let the store answer again in the very moment in which it has been away for too long."""
+        seconds = 1.5 * gateway.backend_ttl
+        self._set_weather(gateway, Weather(before=1.0, relents=True), seconds)
+        if fault.quiet:  # nor does the client hear of it
+            until = self._place.loop.time() + seconds
+            for each in self._place.gateways:
+                self._place.network.cut_until[each.name, client.name] = until
+
+    def _change_weather(self, fault: Fault, gateway: Gateway) -> None:
         strength, verbs = fault.strength, fault.verbs
         weather = {
             Kind.STORE_DOWN: Weather(
@@ -179,8 +193,11 @@ class Strikes:
             ),
         }[fault.kind]
         for each in self._place.gateways if fault.everywhere else [gateway]:
-            self._place.store.weather[each.name] = weather
-            self._later(fault.seconds, self._clear_sky, each.name, weather)
+            self._set_weather(each, weather, fault.seconds)
+
+    def _set_weather(self, gateway: Gateway, weather: Weather, seconds: float) -> None:
+        self._place.store.weather[gateway.name] = weather
+        self._later(seconds, self._clear_sky, gateway.name, weather)
 
     def _clear_sky(self, name: str, weather: Weather) -> None:
         if self._place.store.weather[name] is weather:
@@ -190,8 +207,7 @@ class Strikes:
         """It is away for a while; sessions that are connections are over."""
         down = Weather(before=1.0)
         for gateway in self._place.gateways:
-            self._place.store.weather[gateway.name] = down
-            self._later(min(fault.seconds, 2.0), self._clear_sky, gateway.name, down)
+            self._set_weather(gateway, down, min(fault.seconds, 2.0))
         if self._place.sessions_break:
             self._end_sessions("connections broke")
 

@@ -45,9 +45,13 @@ def _later_calls(history: History, acks: Acks) -> Iterator[Violation]:
 
 
 def _later_answers(history: History, acks: Acks) -> Iterator[Violation]:
-    """Who resigned has stopped to believe; others may hear late of what was sent before."""
+    """Who resigned has stopped to believe; others may hear late of what was sent before.
+
+    A client whose term somebody else ends by hand, a resign included, is told so by law 2's rule.
+    """
+    by_hand = {(b.election, b.token) for b in history.beliefs if b.fault is not None}
     for event in history.events:
-        if not isinstance(event, Granted | Trusted):
+        if not isinstance(event, Granted | Trusted) or (event.election, event.token) in by_hand:
             continue
         found = acks.get((event.election, event.token))
         if found is None:

@@ -1,5 +1,6 @@
 """Bugs of the gateway: ballot, elector, and what belongs to them."""
 
+from incumbent_backends.memory import Memory
 from incumbent_server.ballot import Ballot
 from incumbent_server.candidacy import Candidacy
 from incumbent_server.elector import Elector
@@ -25,11 +26,6 @@ MUTANTS = (
         Edit(Session, "trust", "min(ttl - margin(ttl), self.trusted_until - since)", "ttl * 0.98"),
     ),
     mutant(
-        "released token trusted again",
-        "an acquire that lands after the release was issued seats the token again",
-        Edit(Ballot, "_landed", "term.token > self.graves.buried", "True"),
-    ),
-    mutant(
         "winner judged by holder alone",
         "a stale gateway's bid for a client that moved away wins its live term",
         Edit(Ballot, "acquired", "term.session == session", "True"),
@@ -46,9 +42,9 @@ MUTANTS = (
     ),
     mutant(
         "orphan not reconciled",
-        "a term that hangs on the session for nobody stays there (etcd#21128)",
+        "a term that hangs on the session for nobody stays, and renewals keep it (etcd#21128)",
         Edit(Ballot, "_reconcile", "self.graves.doom(known)", "pass"),
-        Edit(Ballot, "claims", "if self.picture.unsure or isinstance(self.op, Acquire)", "if True"),
+        Edit(Memory, "renew", "and h[:2] not in wanted", "and h is None"),
     ),
     mutant(
         "vacancy not reported",
@@ -101,11 +97,6 @@ MUTANTS = (
         Edit(Ballot, "claims", "self.picture.unsure or isinstance(self.op, Acquire)", "False"),
     ),
     mutant(
-        "unknown outcome forgotten",
-        "after an acquire without an answer nobody looks whether it won",
-        Edit(Ballot, "failed", "self.picture.unsure = True", "pass"),
-    ),
-    mutant(
         "acquire during a renewal",
         "an acquire begins while a renewal that does not know of it is under way",
         Edit(Store, "acquire", "await self._not_renewing.wait()", "pass"),
@@ -121,6 +112,17 @@ MUTANTS = (
             "self.graves.release(op.term.token)\n"
             "    self._effects.extend(self.graves.farewells(None))",
         ),
+    ),
+    mutant(
+        "withdrawal forgotten",
+        "who withdrew while the outcome of its bid was unknown stays in the queue",
+        Edit(Ballot, "answered", "not candidacy.leaving", "True"),
+        Edit(Ballot, "_not_won", "candidacy.leaving and candidacy.entry.resume is None", "False"),
+    ),
+    mutant(
+        "late move ended",
+        "a move that lands after its client was turned away is ended while it trusts",
+        Edit(Ballot, "_may_land", "asked and candidacy.holder in self.arriving", "False"),
     ),
     mutant(
         "stale leader",

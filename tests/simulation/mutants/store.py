@@ -3,8 +3,14 @@
 from incumbent_backends.memory import Memory
 from incumbent_backends.memory_store import Space
 from tests.simulation.mutants.edit import Edit, mutant
+from tests.simulation.register import Register
 
 MUTANTS = (
+    mutant(
+        "fence off",
+        "the register takes a paused leader's write after one of its successor",
+        Edit(Register, "_arrive", "token >= self._highest.get(election, 0)", "True"),
+    ),
     mutant(
         "dead session revived",
         "a renewal inserts what has expired: session and terms come back (openbao#2100)",

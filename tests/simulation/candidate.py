@@ -80,9 +80,11 @@ class Candidate:
             self._act_at = min(self._act_at, self.world.now() + 0.2)
         self._wake.set()
 
-    def move(self) -> None:
+    def move(self, to: int | None = None) -> None:
         """Give the stream up though nothing is wrong with it, and enter at the next gateway."""
         if self.legs and not self.legs[-1].ended:
+            if to is not None:
+                self.state.gateway = to - 1  # from there the next one is meant
             self.legs[-1].close()
             self.left(self.legs[-1])
 

@@ -83,7 +83,7 @@ class Client:
             ttl=rng.choice((1.0, 1.0, 2.0, 4.0, 8.0)),
             keep=keep,
             beats=keep or rng.random() < 0.5,
-            no_wait=not self.finishing and rng.random() < 0.1,
+            no_wait=not self.finishing and rng.random() < 0.15,
             gateway=first,
             hold=rng.expovariate(1 / 4),
             patience=rng.expovariate(1 / 20) + 1,

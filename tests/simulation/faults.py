@@ -17,6 +17,7 @@ class Kind(StrEnum):
     CLIENT_CRASH = "client crash"
     CLIENT_PAUSE = "client pause"
     CLIENT_MOVES = "client moves"
+    BOOMERANG = "client moves away and back, unseen"
     GATEWAY_KILL = "gateway kill"
     GATEWAY_PAUSE = "gateway pause"
     GATEWAY_DRAIN = "gateway drain"

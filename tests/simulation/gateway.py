@@ -70,7 +70,7 @@ class Gateway:
     ) -> None:
         self.name, self.loop = name, loop
         self.backend_ttl, self._longest_ttl = backend_ttl, longest_ttl
-        self._store, self._network, self._history = store, network, history
+        self._store, self.network, self._history = store, network, history
         self._world, self._moves = world, moves_terms
         self._ttl = timedelta(seconds=backend_ttl)
         self.buried: list[Process] = []
@@ -189,7 +189,7 @@ class Gateway:
         self._deaf = True
         for served in list(self._served):
             served.broken()
-        self._network.reset(self.process)
+        self.network.reset(self.process)
 
     def forget(self, served: "Served") -> None:
         self._served.pop(served, None)

@@ -17,6 +17,7 @@ from tests.simulation.strikes import TOLD_WITHIN, Strikes
 from tests.simulation.world import dice
 
 VACANCY = 3.0  # seconds that an election with candidates may stay vacant when nothing is wrong
+RECOVERY = 5.0  # … and when everything has just been mended: nobody retries more seldom than that
 QUEUE_BOUND = 25.0  # seconds in which every client has led once more, after the calm
 CALM = 5.0  # seconds for which vacancies are measured
 
@@ -65,6 +66,7 @@ class Scenario:
             self.strikes.begin(fault)
         await self._until(FAULTY)
         self._heal()
+        self._bound(RECOVERY)
         settled = FAULTY + 2.1 * self.place.backend_ttl + 6
         await self._until(settled)
         self._bound(VACANCY)
@@ -88,6 +90,7 @@ class Scenario:
         self.history.note("scenario", "healed")
         self.place.network.slow = SLOW
         self.place.network.cut_until.clear()
+        self.place.store.whims.clear()
         for gateway in self.place.gateways:
             self.place.store.weather[gateway.name] = Weather()
         for who in self.place.everybody:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 class Served:
     def __init__(self, gateway: "Gateway", stream: Stream) -> None:
-        self._gateway, self._up, self._down = gateway, stream.up, stream.down
+        self._gateway, self._stream, self._down = gateway, stream, stream.down
         self._loop = gateway.loop
         self._campaign: Campaign | None = None
         self._over = self._pending = False
@@ -35,8 +35,9 @@ class Served:
 
     @property
     def unread(self) -> int:
-        """Messages that arrived and were not read yet."""
-        return self._up.unread
+        """Messages of its client that arrived, on this stream or another, and were not read yet."""
+        streams = self._gateway.network.streams(self._gateway.process)
+        return sum(each.up.unread for each in streams if each.client is self._stream.client)
 
     def waits_in(self, election: str) -> bool:
         """Whether it is told that it waits."""

@@ -111,6 +111,7 @@ class SimStore(MemoryStore):
         self._context = Context()  # the store's own process, which nothing stops
         self.truth = TruthfulSpace(history, push=push)
         self.weather: dict[str, Weather] = {}
+        self.whims: dict[tuple[str, str], Weather] = {}  # by gateway and verb, before the weather
 
     def space(self, namespace: str) -> Space:
         return self.truth
@@ -126,6 +127,7 @@ class SimStore(MemoryStore):
         weather = self.weather[process.name]
         if weather.verbs and call.verb not in weather.verbs:
             weather = FAIR
+        weather = self.whims.get((process.name, call.verb), weather)
         request = _Request(process.name, call, step, self._loop.create_future(), weather)
         there = self._delay(weather)
         if self._chance(weather.late, call):

@@ -4,6 +4,7 @@ import random
 from itertools import count
 
 from tests.histories import events
+from tests.simulation.candidate import Candidate
 from tests.simulation.client import Client
 from tests.simulation.faults import NETWORK, STORE, Fault, Kind
 from tests.simulation.gateway import Gateway
@@ -15,6 +16,7 @@ from tests.simulation.store import Weather
 TOLD_WITHIN = 1.0  # seconds in which a client learns that its term was ended by hand, in calm
 INTERFERENCE = (
     Kind.CLIENT_MOVES,
+    Kind.BOOMERANG,
     Kind.RESIGN,
     Kind.THEFT,
     Kind.OLD_CREDENTIAL,
@@ -123,7 +125,12 @@ class Strikes:
         if candidate is None or candidate.state.over or client.process.frozen:
             return
         if fault.kind is Kind.CLIENT_MOVES:
+            if fault.quiet:
+                self._deafen(client, 1.2 * candidate.state.ttl)
             client.process.call(candidate.move)
+            return
+        if fault.kind is Kind.BOOMERANG:
+            self._throw(fault, client, candidate)
             return
         outsider = Outsider(f"o{next(self._outsiders)}", place.site, candidate, self._rng)
         {
@@ -132,6 +139,20 @@ class Strikes:
             Kind.OLD_CREDENTIAL: outsider.use_old_credential,
             Kind.WRONG_TOKEN: outsider.resume_wrong_token,
         }[fault.kind]()
+
+    def _throw(self, fault: Fault, client: Client, candidate: Candidate) -> None:
+        """Let it lead elsewhere until the gateway that it left finds it silent; then come back.
+
+        That gateway's watch tells nothing meanwhile, and its release comes twice.
+        """
+        here = candidate.state.gateway
+        name, whims = self._place.gateways[here].name, self._place.store.whims
+        whims[name, "watch"] = Weather(silent=True)
+        whims[name, "release"] = Weather(twice=1.0)
+        client.process.call(candidate.move)
+        away = candidate.state.ttl * 1.1 + fault.strength
+        self._later(away, client.process.call, candidate.move, here)
+        self._later(away + 2, whims.clear)
 
     # -- the network -------------------------------------------------------------------------
 
@@ -155,6 +176,12 @@ class Strikes:
         if fault.strength < 0.3:
             self._place.network.reset(client.process, lossy=fault.quiet)
 
+    def _deafen(self, client: Client, seconds: float) -> None:
+        """Let it hear nothing of any gateway."""
+        until = self._place.loop.time() + seconds
+        for gateway in self._place.gateways:
+            self._place.network.cut_until[gateway.name, client.name] = until
+
     # -- the store ---------------------------------------------------------------------------
 
     def _strike_store(self, fault: Fault, client: Client, gateway: Gateway) -> None:
@@ -169,10 +196,12 @@ class Strikes:
         """Let the store answer again in the very moment in which it has been away for too long."""
         seconds = 1.5 * gateway.backend_ttl
         self._set_weather(gateway, Weather(before=1.0, relents=True), seconds)
-        if fault.quiet:  # nor does the client hear of it
+        if fault.quiet:  # nor does the client hear of it, or get away
+            self._deafen(client, seconds)
             until = self._place.loop.time() + seconds
             for each in self._place.gateways:
-                self._place.network.cut_until[each.name, client.name] = until
+                if each is not gateway:
+                    self._place.network.cut_until[client.name, each.name] = until
 
     def _change_weather(self, fault: Fault, gateway: Gateway) -> None:
         strength, verbs = fault.strength, fault.verbs

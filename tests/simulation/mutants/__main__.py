@@ -1,36 +1,42 @@
-"""`python -m tests.simulation.mutants`: look for the first seed that catches each bug."""
+"""`python -m tests.simulation.mutants`: replay the seed that catches each bug.
+
+--hunt 1000    look for such a seed instead, among so many
+NAME …         of these bugs only; a part of the name will do
+"""
 
 import argparse
 import sys
+from collections.abc import Iterable
 
-from tests.simulation.mutants import Mutant
 from tests.simulation.mutants.all import MUTANTS
+from tests.simulation.mutants.caught import CAUGHT
+from tests.simulation.mutants.edit import Mutant
 from tests.simulation.scenario import run
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants")
     parser.add_argument("names", nargs="*", help="these only; part of a name will do")
-    parser.add_argument("--seeds", type=int, default=1000, help="how many to try")
+    parser.add_argument("--hunt", type=int, default=0, help="among how many seeds to look")
     options = parser.parse_args()
-    survived = []
+    survived = 0
     for mutant in MUTANTS:
         if options.names and not any(name in mutant.name for name in options.names):
             continue
-        caught = hunt(mutant, options.seeds)
-        print(f"{mutant.name!r}: {caught},", flush=True)
-        if caught is None:
-            survived.append(mutant.name)
+        seeds = range(options.hunt) if options.hunt else [CAUGHT[mutant.name]]
+        caught = hunt(mutant, seeds)
+        survived += caught is None
+        print(f"{mutant.name}: {caught or 'NOT CAUGHT'}", flush=True)
     return 1 if survived else 0
 
 
-def hunt(mutant: Mutant, seeds: int) -> tuple[int, int] | None:
-    """Return the first seed that catches the bug, and the law that it broke."""
+def hunt(mutant: Mutant, seeds: Iterable[int]) -> str | None:
+    """Tell the first seed that catches the bug, and what it broke."""
     with mutant.applied():
-        for seed in range(seeds):
+        for seed in seeds:
             violations = run(seed).verdict.violations
             if violations:
-                return seed, violations[0].law
+                return f"seed {seed}, law {violations[0].law}: {violations[0].says}"
     return None
 
 

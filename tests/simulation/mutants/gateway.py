@@ -132,8 +132,8 @@ MUTANTS = (
         Edit(Ballot, "news", "term is None or term.token > seat.term.token", "False"),
     ),
     mutant(
-        "ended term resumed",
-        "a token that was ended here is asked of the store again",
+        "released token trusted again",
+        "a token whose release was issued here is had here again, and the release comes late",
         Edit(Ballot, "_refusal", "entry.resume <= self.graves.buried", "False"),
         Edit(Ballot, "_landed", "term.token > self.graves.buried", "True"),
         Edit(Ballot, "_reconcile", "known.token <= self.graves.buried", "False"),

@@ -1,0 +1,3 @@
+"""The seed that catches each bug, found by `python -m tests.simulation.mutants --hunt 1000`."""
+
+CAUGHT: dict[str, int] = {}

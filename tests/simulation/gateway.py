@@ -65,11 +65,11 @@ class Gateway:
         world: Callable[[], SimWorld],
         *,
         backend_ttl: float,
-        longest_ttl: float,
         moves_terms: bool,
+        longest_ttl: float = 0.0,  # of any gateway
     ) -> None:
         self.name, self.loop = name, loop
-        self.backend_ttl, self._longest_ttl = backend_ttl, longest_ttl
+        self.backend_ttl, self._longest_ttl = backend_ttl, max(longest_ttl, backend_ttl)
         self._store, self.network, self._history = store, network, history
         self._world, self._moves = world, moves_terms
         self._ttl = timedelta(seconds=backend_ttl)

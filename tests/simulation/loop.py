@@ -119,7 +119,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> Turn:
-        turn = Turn(self._now, callback, args, context or copy_context())
+        turn = Turn(self._now, callback, args, copy_context() if context is None else context)
         self._due.append(turn)
         return turn
 
@@ -139,7 +139,7 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> Turn:
-        turn = Turn(when, callback, args, context or copy_context())
+        turn = Turn(when, callback, args, copy_context() if context is None else context)
         heapq.heappush(self._timers, (when, next(self._numbers), turn))
         return turn
 

@@ -103,7 +103,9 @@ class TruthfulSpace(Space):
 
 
 class SimStore(MemoryStore):
-    def __init__(self, loop: SimLoop, rng: random.Random, history: History, *, push: bool) -> None:
+    def __init__(
+        self, loop: SimLoop, rng: random.Random, history: History, *, push: bool = True
+    ) -> None:
         super().__init__(wall=lambda: EPOCH + timedelta(seconds=loop.time()))
         self._loop = loop
         self._rng = rng

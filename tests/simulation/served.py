@@ -126,6 +126,6 @@ class Served:
         self._down.send(Present(view, next_heartbeat_in))
 
     def _finish(self, over: Over) -> None:
-        self._gateway.forget(self)
+        self._loop.call_soon(self._gateway.forget, self)  # once it was judged how it ended
         self._over = True
         self._down.send(over)

@@ -141,7 +141,7 @@ MUTANTS = (
     mutant(
         "silent client kept",
         "nobody judges silence: a dead client leads for ever",
-        Edit(Ballot, "tick", "deadline > now", "True"),
+        Edit(Ballot, "_deadline", "candidacy.patience_ends() if silent else math.inf", "math.inf"),
     ),
     mutant(
         "hold-back forgotten",

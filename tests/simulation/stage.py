@@ -108,10 +108,12 @@ class Stage(Scenario):
         async def story() -> None:
             self.place.open()
             await asyncio.sleep(0.5)
-            await scenario(self)
-            await asyncio.sleep(2.1 * self.place.backend_ttl + 10)
-            self._look_for_leftovers()
-            await self._clear_away()
+            try:
+                await scenario(self)
+                await asyncio.sleep(2.1 * self.place.backend_ttl + 10)
+                self._look_for_leftovers()
+            finally:
+                await self._clear_away()
 
         self.loop.run(story())
         self.history.closed = False

@@ -2,25 +2,31 @@
 
 import pytest
 
+from tests.simulation.mutants.__main__ import replay
 from tests.simulation.mutants.all import MUTANTS
-from tests.simulation.mutants.caught import CAUGHT
+from tests.simulation.mutants.caught import CAUGHT, DIRECTED, NOT_YET
 from tests.simulation.mutants.edit import Edit, Mutant
 from tests.simulation.scenario import run
 
+FOUND = [mutant for mutant in MUTANTS if mutant.name not in NOT_YET]
 
-def test_there_are_enough_and_each_has_its_seed() -> None:
+
+def known(mutant: Mutant) -> str:
+    by = CAUGHT.get(mutant.name, DIRECTED.get(mutant.name))
+    return f"{mutant.name}, {by}"
+
+
+def test_there_are_enough_and_each_is_accounted_for() -> None:
     names = [mutant.name for mutant in MUTANTS]
-    assert len(names) == len(set(names)) >= 20
-    assert set(CAUGHT) == set(names)
+    assert sorted(names) == sorted([*CAUGHT, *DIRECTED, *NOT_YET])
+    assert len(CAUGHT) >= 20
     assert max(CAUGHT.values()) < 1000
 
 
-@pytest.mark.parametrize(
-    "mutant", MUTANTS, ids=lambda each: f"{each.name}, seed {CAUGHT.get(each.name)}"
-)
+@pytest.mark.filterwarnings("ignore")  # a gateway with a bug may leave anything behind
+@pytest.mark.parametrize("mutant", FOUND, ids=known)
 def test_the_bug_is_caught(mutant: Mutant) -> None:
-    with mutant.applied():
-        assert run(CAUGHT[mutant.name]).verdict.violations
+    assert replay(mutant)
 
 
 @pytest.mark.parametrize("seed", sorted(set(CAUGHT.values())))

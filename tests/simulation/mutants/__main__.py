@@ -1,4 +1,4 @@
-"""`python -m tests.simulation.mutants`: replay the seed that catches each bug.
+"""`python -m tests.simulation.mutants`: replay what catches each bug, a seed or a scenario.
 
 --hunt 1000    look for such a seed instead, among so many
 NAME …         of these bugs only; a part of the name will do
@@ -8,8 +8,9 @@ import argparse
 import sys
 from collections.abc import Iterable
 
+from tests.simulation.interleavings import play
 from tests.simulation.mutants.all import MUTANTS
-from tests.simulation.mutants.caught import CAUGHT
+from tests.simulation.mutants.caught import CAUGHT, DIRECTED, NOT_YET
 from tests.simulation.mutants.edit import Mutant
 from tests.simulation.scenario import run
 
@@ -23,21 +24,33 @@ def main() -> int:
     for mutant in MUTANTS:
         if options.names and not any(name in mutant.name for name in options.names):
             continue
-        seeds = range(options.hunt) if options.hunt else [CAUGHT[mutant.name]]
-        caught = hunt(mutant, seeds)
-        survived += caught is None
+        if options.hunt:
+            caught = hunt(mutant, range(options.hunt))
+        elif mutant.name in NOT_YET:
+            continue
+        else:
+            caught = replay(mutant)
+        survived += not caught
         print(f"{mutant.name}: {caught or 'NOT CAUGHT'}", flush=True)
     return 1 if survived else 0
 
 
-def hunt(mutant: Mutant, seeds: Iterable[int]) -> str | None:
-    """Tell the first seed that catches the bug, and what it broke."""
+def replay(mutant: Mutant) -> str:
+    """Tell what the known seed or scenario finds broken, "" if nothing."""
+    if mutant.name in CAUGHT:
+        return hunt(mutant, [CAUGHT[mutant.name]])
+    with mutant.applied():
+        return play(DIRECTED[mutant.name])
+
+
+def hunt(mutant: Mutant, seeds: Iterable[int]) -> str:
+    """Tell the first seed that catches the bug, and what it broke; "" if none does."""
     with mutant.applied():
         for seed in seeds:
             violations = run(seed).verdict.violations
             if violations:
                 return f"seed {seed}, law {violations[0].law}: {violations[0].says}"
-    return None
+    return ""
 
 
 if __name__ == "__main__":

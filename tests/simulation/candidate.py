@@ -34,8 +34,9 @@ class Candidate:
         self.name, self.site, self.world, self.process = name, site, world, process
         self.wishes = wishes
         self.legs: list[Leg] = []
-        self.state = Candidacy(
-            ttl=wishes.ttl,
+        kind = Candidacy if wishes.beats else foreign.Silent
+        self.state = kind(
+            ttl=wishes.ttl if wishes.beats else math.inf,
             gateways=len(site.gateways),
             keep=wishes.keep,
             jitter=world.rng.random,
@@ -51,6 +52,11 @@ class Candidate:
         self._resigns = False
         self._wake = asyncio.Event()
         self._values = count(1)
+
+    @property
+    def ttl(self) -> float:
+        """What it asks gateways for, in seconds."""
+        return min(self.state.ttl, self.wishes.ttl)
 
     # -- the life of a candidacy -------------------------------------------------------------
 
@@ -148,7 +154,7 @@ class Candidate:
             attempt=todo.attempt,
             candidate=self.name,
             value=b"new" if todo.resume_token is None else self._wanted,
-            ttl=self.state.ttl,
+            ttl=self.ttl,
             keep=self.wishes.keep,
             no_wait=self.wishes.no_wait,
             resume=todo.resume_token,
@@ -205,8 +211,6 @@ class Candidate:
     def _hear(self, leg: Leg, message: Present) -> None:
         now = self.world.now()
         told = messages.heard(message)
-        if not self.wishes.beats:
-            told = foreign.without_heartbeats(told)
         if leg is not self.legs[-1]:
             if self.wishes.greedy and not self.state.answered:
                 foreign.overhear(self.state, told, leg, self.legs[-1], now)

@@ -6,7 +6,7 @@ A language without the SDK may send no heartbeats (RELEASE), ask for a shorter t
 
 import math
 
-from incumbent._state import Candidacy, Heard, Phase
+from incumbent._state import Beat, Candidacy, Enter, Heard, Phase
 from tests.simulation.legs import Leg
 
 LEAST_TTL = 1.0
@@ -19,10 +19,25 @@ def shorten(state: Candidacy, now: float) -> None:
         state.trusted_until = min(state.trusted_until, now + state.ttl)
 
 
-def without_heartbeats(told: Heard) -> Heard:
-    """Believe as long as the stream is open: nothing but the token protects then."""
-    leads = told.phase in (Phase.LEADING, Phase.JEOPARDY)
-    return told._replace(trust_for=math.inf if leads else None, next_heartbeat_in=None)
+class Silent(Candidacy):
+    """Sends no heartbeats (RELEASE) and believes while its stream is open: only the token protects.
+
+    Its `ttl` is endless here; what it asks the gateway for is not.
+    """
+
+    __slots__ = ()
+
+    def next(self, now: float) -> Enter | Beat | None:
+        self._beat_at = math.inf
+        return super().next(now)
+
+    def due(self) -> float:
+        self._beat_at = math.inf
+        return super().due()
+
+    def heard(self, attempt: int, told: Heard, now: float) -> None:
+        leads = told.phase in (Phase.LEADING, Phase.JEOPARDY)
+        super().heard(attempt, told._replace(trust_for=math.inf if leads else None), now)
 
 
 def overhear(state: Candidacy, told: Heard, older: Leg, newest: Leg, now: float) -> None:

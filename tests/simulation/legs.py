@@ -70,7 +70,7 @@ async def resign(
     candidate: "Candidate", leg: Leg | None, gateways: Sequence[Gateway]
 ) -> Over | None:
     """Resign on `leg`, or through one gateway after the other until one answers."""
-    loop, wait = candidate.site.loop, 2 * candidate.state.ttl
+    loop, wait = candidate.site.loop, 2 * candidate.ttl
     answer: Over | None = None
     if leg is not None:
         farewell = Farewell(loop)

@@ -126,7 +126,7 @@ class Strikes:
             return
         if fault.kind is Kind.CLIENT_MOVES:
             if fault.quiet:
-                self._deafen(client, 1.2 * candidate.state.ttl)
+                self._deafen(client, 1.2 * candidate.ttl)
             client.process.call(candidate.move)
             return
         if fault.kind is Kind.BOOMERANG:
@@ -150,7 +150,7 @@ class Strikes:
         whims[name, "watch"] = Weather(silent=True)
         whims[name, "release"] = Weather(twice=1.0)
         client.process.call(candidate.move)
-        away = candidate.state.ttl * 1.1 + fault.strength
+        away = candidate.ttl * 1.1 + fault.strength
         self._later(away, client.process.call, candidate.move, here)
         self._later(away + 2, whims.clear)
 

@@ -19,7 +19,12 @@ MUTANTS = (
         "trust never runs out",
         "it leads until it is told otherwise (a flag instead of a clock)",
         Edit(Candidacy, "held", "now >= self.trusted_until and self.trusting", "False"),
-        Edit(Candidacy, "_lead", "until = sent + (told.trust_for or 0.0)", "until = math.inf"),
+        Edit(
+            Candidacy,
+            "_lead",
+            "until = sent + min(told.trust_for or 0.0, self.ttl)",
+            "until = math.inf",
+        ),
     ),
     mutant(
         "work goes on after the resign",

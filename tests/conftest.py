@@ -1,8 +1,20 @@
 """Options of the whole test suite, and the end of the stores that it shares."""
 
+import signal
+
 import pytest
 
 from tests import servers
+
+
+def pytest_configure() -> None:
+    """Have what the tests start obey Ctrl-C.
+
+    A background job of a shell ignores it, and so do all that it starts, unless somebody in between
+    has a handler.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

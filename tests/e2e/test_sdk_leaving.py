@@ -19,7 +19,6 @@ from tests.gateways import Gateway, Gateways
 LONG = 60  # seconds of ttl: whoever leaves without a resign is led on by nobody for so long
 BEGIN = """
 import asyncio, gc, incumbent, os, signal, sys, threading, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 address, election = sys.argv[1:]
 client = incumbent.Client(address)
 def lead(**more):

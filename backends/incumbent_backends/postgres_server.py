@@ -76,6 +76,7 @@ class Server:
         self._identity: int | None = None
         self._opened = False
         self._severed: dict[asyncio.Future[Any], Connection] = {}
+        self._late: set[asyncio.Future[Connection]] = set()  # connecting, with nobody who waits
 
     def opened(self) -> None:
         """From now on errors are those of a running gateway."""
@@ -86,15 +87,7 @@ class Server:
 
     async def connect(self) -> Connection:
         """Make a connection, ask who answers, and settle how it behaves. Raises BackendError."""
-        try:
-            async with asyncio.timeout(ANSWER):
-                connection = await psycopg.AsyncConnection.connect(
-                    **self._parameters, autocommit=True
-                )
-        except TimeoutError as error:
-            raise Unavailable("PostgreSQL cannot be reached in time") from error
-        except psycopg.Error as error:
-            raise self.translate(error) from error
+        connection = await self._connect()
         try:
             await self.ask(connection, self._prepare(connection))
         except psycopg.Error as error:
@@ -104,6 +97,37 @@ class Server:
             self.discard(connection)
             raise
         return connection
+
+    async def _connect(self) -> Connection:
+        """Connect, to the end even if nobody waits for it any more.
+
+        libpq has nobody to close a connection that is given up half-way: the server would wait for
+        the rest of it for a minute.
+        """
+        made = asyncio.ensure_future(
+            psycopg.AsyncConnection.connect(**self._parameters, autocommit=True)
+        )
+        try:
+            await asyncio.wait({made}, timeout=ANSWER)
+        except asyncio.CancelledError:
+            self._give_up(made)
+            raise
+        if not made.done():
+            self._give_up(made)
+            raise Unavailable("PostgreSQL cannot be reached in time")
+        try:
+            return made.result()
+        except psycopg.Error as error:
+            raise self.translate(error) from error
+
+    def _give_up(self, made: asyncio.Future[Connection]) -> None:
+        self._late.add(made)
+        made.add_done_callback(self._close_late)
+
+    def _close_late(self, made: asyncio.Future[Connection]) -> None:
+        self._late.discard(made)
+        if not made.cancelled() and made.exception() is None:
+            made.result().pgconn.finish()
 
     async def _prepare(self, connection: Connection) -> None:
         cursor = await connection.execute(SQL["who"])
@@ -167,9 +191,11 @@ class Server:
             connection.pgconn.finish()
 
     async def close(self) -> None:
-        """Await the end of what was severed: a turn or two of the loop."""
-        if self._severed:
-            await asyncio.wait(set(self._severed), timeout=1)
+        """Await the end of what was severed, a turn or two of the loop, and of what came late."""
+        if left := {*self._severed, *self._late}:
+            await asyncio.wait(left, timeout=1)
+        for made in self._late:
+            made.cancel()
 
     def _sever(self, connection: Connection, task: asyncio.Future[Any]) -> None:
         self._severed[task] = connection

@@ -1,6 +1,7 @@
 """Opening a PostgreSQL store: what is accepted, and one sentence for each thing that is not."""
 
 import asyncio
+import gc
 import secrets
 from collections.abc import Iterator
 
@@ -111,6 +112,29 @@ async def test_a_server_that_does_not_sync() -> None:
         assert "fsync = off" in await refusal(careless.url())
 
 
+async def test_a_pooler_is_refused(server: Postgres) -> None:
+    """A stand-in for one: like pgbouncer it greets with a key of its own, not with the server's."""
+    greeting, over = b"K\x00\x00\x00\x0c", asyncio.Event()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            head, key, tail = data.partition(greeting)
+            writer.write(head + key + (b"\x00\x00\x00\x01" + tail[4:] if key else b""))
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
+        await asyncio.gather(back.wait_closed(), writer.wait_closed())
+        over.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as pooler:
+        address = f"127.0.0.1:{pooler.sockets[0].getsockname()[1]}"
+        url = server.url().replace(server.address, address) + "?sslmode=disable"
+        assert "a pooler stands before this PostgreSQL" in await refusal(url)
+        await over.wait()
+
+
 async def test_grants_are_on_disk_whatever_the_default(server: Postgres, database: str) -> None:
     sql(server.url(), f"ALTER DATABASE {database} SET synchronous_commit = off")
     async with build(server.url(database=database), "tests") as backend:
@@ -148,6 +172,30 @@ async def test_twelve_gateways_make_the_tables_at_once(server: Postgres, databas
     await asyncio.gather(*(backend.__aenter__() for backend in backends))
     assert len({backend.session for backend in backends}) == 12
     await asyncio.gather(*(backend.__aexit__(None, None, None) for backend in backends))
+
+
+async def test_who_leaves_at_once_leaves_no_connection_half_made(
+    server: Postgres, database: str
+) -> None:
+    """The watch was still connecting. The server would wait for the rest of it for a minute."""
+    url = server.url(database=database)
+    gc.disable()  # which might close it, sooner or later
+    try:
+        for _ in range(3):
+            backends = [build(url, "tests") for _ in range(12)]
+            await asyncio.gather(*(backend.__aenter__() for backend in backends))
+            await asyncio.gather(*(backend.__aexit__(None, None, None) for backend in backends))
+        await nobody_left(url)
+    finally:
+        gc.enable()
+
+
+async def nobody_left(url: str) -> None:
+    left = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'incumbent-server'"
+    starting = "SELECT count(*) FROM pg_stat_activity WHERE state = 'starting'"  # from 18 on
+    async with asyncio.timeout(2):
+        while (sql(url, left), sql(url, starting)) != ([(0,)], [(0,)]):
+            await asyncio.sleep(0.02)
 
 
 async def test_a_role_that_may_make_no_tables_is_told_what_to_run(

@@ -44,6 +44,7 @@ from incumbent_server.candidacy import (
 )
 from incumbent_server.clock import World
 from incumbent_server.follower import Follower
+from incumbent_server.graves import Graves
 from incumbent_server.keeper import Keeper
 from incumbent_server.observers import Observer, Observers
 from incumbent_server.picture import Picture
@@ -53,6 +54,7 @@ from incumbent_server.session import Standing
 from incumbent_server.silence import PULSE, Silence
 from incumbent_server.store import Store, Witness
 
+BURIED = 50_000  # elections whose last token ended here is remembered after the ballot is forgotten
 TRIES = 5  # of a unary Resign against a client that goes on moving
 
 
@@ -84,6 +86,7 @@ class Elector:
         self._follower = Follower(backend, world, witness, self._learn, self._changed.set)
         self._draining = False
         self._ballots: dict[str, Ballot] = {}
+        self._buried: dict[str, int] = {}  # of forgotten ballots: a late release may still land
         self._working: set[str] = set()
         self._silence = Silence(world.now())
         self._observers = Observers()
@@ -312,6 +315,7 @@ class Elector:
                 self._capacity,
                 Picture(self._follower.leaders.get(election)),
                 self._draining,
+                graves=Graves(self._buried.pop(election, 0)),
             )
             self._ballots[election] = ballot
         return ballot
@@ -323,10 +327,17 @@ class Elector:
                 self._working.add(ballot.election)
                 self._spawn(self._work(ballot))
             elif ballot.idle and self._ballots.get(ballot.election) is ballot:
-                del self._ballots[ballot.election]
+                self._forget(ballot)
         for effect in ballot.take():
             self._apply(ballot, effect)
         self._silence.expect(ballot.election, ballot.wake)
+
+    def _forget(self, ballot: Ballot) -> None:
+        del self._ballots[ballot.election]
+        if ballot.graves.buried:
+            self._buried[ballot.election] = ballot.graves.buried
+            if len(self._buried) > BURIED:
+                del self._buried[next(iter(self._buried))]
 
     def _apply(self, ballot: Ballot, effect: Effect) -> None:
         match effect:

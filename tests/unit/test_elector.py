@@ -273,6 +273,27 @@ def test_a_resign_where_the_term_was_being_ended_as_it_left_says_so_truly() -> N
     play(story)
 
 
+def test_a_token_that_was_ended_here_stays_dead_when_the_ballot_is_forgotten() -> None:
+    """Its release may have been stalled, and land when the term has come back (interleaving 4)."""
+
+    async def story(stage: Stage) -> None:
+        ann = await stage.enter(stage.a, entry("ann", ttl=30))
+        campaign = ann.campaign
+        assert campaign is not None
+        stage.store.weather["a"] = Weather(fast=0.3, slow=0.3)
+        await stage.on(stage.a, lambda _: campaign.resign())
+        again = await stage.enter(stage.b, entry("ann", 2, resume=ann.token, ttl=30))
+        assert again.shows(State.LEADING)
+        await stage.wait(3)
+        assert stage.a.leftovers() == []
+        back = await stage.enter(stage.a, entry("ann", 3, resume=ann.token, ttl=30))
+        assert not back.shows(State.LEADING)
+        assert stage.term is not None
+        assert stage.term.token == ann.token
+
+    play(story)
+
+
 def test_interleaving_9_an_acquire_that_lands_after_its_candidate_left_is_ended() -> None:
     async def story(stage: Stage) -> None:
         stage.store.weather["a"] = Weather(fast=0.4, slow=0.4)

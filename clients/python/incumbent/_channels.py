@@ -22,6 +22,9 @@ OPTIONS: Final = (
     ("grpc.http2.ping_timeout_ms", 2_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_retries", 0),
+    # A name is looked up again soon: a gateway may come back at another address, and by default
+    # that is found out after 30 s, when trust has run out.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.primary_user_agent", "incumbent-python"),
 )
 

@@ -829,6 +829,36 @@ def test_under_release_a_heartbeat_follows_each_enter_so_that_trust_is_given() -
     assert candidacy.trusted_until == pytest.approx(110.8)
 
 
+def test_who_resumes_under_release_believes_on_until_the_first_heartbeat_is_answered() -> None:
+    """The gateway has not read it yet: the open stream is the proof of life. No trust is added."""
+    candidacy = elected(keep=False)
+    candidacy.heard(1, jeopardy(1), 101.0)
+    assert goes_to(candidacy, 1, 2, 101.0)
+    assert candidacy.next(101.0) == Beat(1)
+    candidacy.heard(2, leading(0, None), 101.1)
+    assert candidacy.trusted_until == pytest.approx(109.8)
+    candidacy.heard(2, leading(1, 5.0), 101.2)
+    assert candidacy.trusted_until == pytest.approx(106.0)
+    candidacy.heard(2, leading(1, None), 101.3)
+    assert not candidacy.held(101.3)
+
+
+def test_under_release_no_trust_is_no_trust_before_the_first_heartbeat_too() -> None:
+    candidacy = elected(keep=False)
+    candidacy.heard(1, jeopardy(1), 101.0)
+    assert goes_to(candidacy, 1, 2, 101.0)
+    candidacy.heard(2, leading(0, 0.0), 101.1)
+    assert not candidacy.held(101.1)
+
+
+def test_a_win_under_release_is_not_believed_before_the_first_heartbeat_is_answered() -> None:
+    candidacy = entered(keep=False)
+    candidacy.heard(1, leading(0, None), 100.1)
+    assert not candidacy.held(100.1)
+    candidacy.heard(1, leading(1), 100.2)
+    assert candidacy.held(100.2)
+
+
 def test_a_release_term_is_over_when_its_stream_breaks_before_the_next_one_has_it() -> None:
     candidacy = elected(keep=False)
     candidacy.heard(1, jeopardy(1), 101.0)

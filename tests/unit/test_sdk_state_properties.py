@@ -251,7 +251,7 @@ class CandidacyMachine(RuleBasedStateMachine):
         rounds=st.integers(1, 3),
         latency=st.sampled_from((0.0, 0.01, 0.4)),
         phase=PHASES,
-        share=st.sampled_from((0.98, 0.98, 0.98, 0.3, 0.0, None)),
+        share=st.sampled_from((0.98, 0.98, 0.98, 2.0, 0.0, None)),
     )
     def life_goes_on(self, rounds: int, latency: float, phase: Phase, share: float | None) -> None:
         """All is read, answered and heard, and the next message goes out when it is due."""
@@ -260,7 +260,7 @@ class CandidacyMachine(RuleBasedStateMachine):
             if stream.open:
                 stream.read = len(stream.sent) - 1
                 stream.back.clear()
-                self.tells(stream, phase, 0.98 if self.token else share)
+                self.tells(stream, phase, share or (0.98 if self.token else share))
                 self.now += latency
                 self.arrives(stream, stream.back.popleft())
                 self.drive()
@@ -310,12 +310,16 @@ class CandidacyMachine(RuleBasedStateMachine):
         beat = None if pace is None else pace * self.it.ttl
         stream.back.append(Heard(phase, token, stream.read, trust, beat, reason))
 
-    @rule(older=OLDER, seconds=st.sampled_from((0.0, 0.0, 0.2)), share=SHARES)
+    @rule(
+        older=OLDER,
+        seconds=st.sampled_from((0.0, 0.0, 0.2)),
+        share=st.sampled_from((0.98, 0.98, 0.5, 0.5, 2.0, 0.0, None)),
+    )
     def a_gateway_tells_unasked(self, older: int, seconds: float, share: float | None) -> None:
         """Of what it has read long ago; on an older stream it knows of no newer one."""
         stream = self.newest(older)
         if stream.open and stream.read >= 0:
-            self.tells(stream, Phase.LEADING, 0.98 if stream is self.newest() else share)
+            self.tells(stream, Phase.LEADING, share)
             self.now += seconds
             self.arrives(stream, stream.back.pop())
             self.drive()
@@ -388,6 +392,8 @@ class CandidacyMachine(RuleBasedStateMachine):
             return True
         if told.phase is not Phase.WAITING:
             self.token = told.token
+        open_stream = not self.it.keep and told.sequence == 0 and told.trust_for is None
+        if told.phase is not Phase.WAITING and not open_stream:
             given = min(told.trust_for or 0.0, self.it.ttl)
             until = stream.sent[told.sequence] + given if known else -math.inf
             if self.now < until or self.until > -math.inf:
@@ -477,7 +483,7 @@ class CandidacyMachine(RuleBasedStateMachine):
 
 TestCandidacy = CandidacyMachine.TestCase
 TestCandidacy.settings = settings(
-    max_examples=250,
+    max_examples=300,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,

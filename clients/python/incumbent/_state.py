@@ -164,9 +164,7 @@ class Candidacy:
         self._sent = {0: now}
         self._entered = now
         self._enter_at = math.inf
-        # Under RELEASE a stream is given trust from its first heartbeat on: it follows at once, so
-        # that who resumes is not answered without trust.
-        self._beat_at = math.inf if self.keep else now
+        self._beat_at = math.inf if self.keep else now  # RELEASE: the first one brings the trust
         self._troubled = min(self._troubled, now)
         return Enter(self.gateway, self.attempt, self.token)
 
@@ -213,6 +211,8 @@ class Candidacy:
             self._end("EXPIRED")  # not this term, or none that a resource could tell from others
             return
         self.phase, self.token = told.phase, told.token
+        if not (self.keep or told.sequence) and told.trust_for is None:
+            return  # the open stream is the proof, until the first heartbeat; no trust is added
         # No gateway promises more than the ttl. Held to it, trust also keeps the rule that an
         # `enter` caps all that was given before at its own sending plus the ttl.
         until = sent + min(told.trust_for or 0.0, self.ttl)

@@ -417,6 +417,12 @@ class Elector:
             ballot.renewed(asked, survivors, session)
             self._settle(ballot)
 
+    def reborn(self) -> None:
+        """Another session has replaced the one before: no release of that one reaches it."""
+        self._buried.clear()
+        for ballot in self._ballots.values():
+            ballot.graves.new_session()
+
     def stood(self, standing: Standing) -> None:
         """Act on the session's new standing."""
         for ballot in list(self._ballots.values()):

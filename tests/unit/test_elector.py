@@ -440,6 +440,28 @@ def test_observers_see_every_change_the_vacancy_included() -> None:
     play(story)
 
 
+def test_lists_and_new_observers_know_what_clients_here_were_told() -> None:
+    """Though the watch, which is slow here, has not told it yet."""
+
+    async def story(stage: Stage) -> None:
+        async def seen(elector: Elector) -> list[int | None]:
+            listed, _ = elector.elections("").get(ELECTION, (None, 0))
+            one, all_ = await elector.observe(election=ELECTION), await elector.observe()
+            told = [dict(observer.take()).get(ELECTION) for observer in (one, all_)]
+            for observer in (one, all_):
+                elector.unobserve(observer)
+            return [term.token if term is not None else None for term in (listed, *told)]
+
+        ann = await stage.enter(stage.a, entry("ann"))
+        assert await stage.ask(stage.a, seen) == [ann.token] * 3
+        await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "ann"))
+        assert await stage.ask(stage.a, seen) == [None] * 3
+        stage.out_of_reach(stage.a)
+        assert await stage.ask(stage.a, seen) == [None] * 3
+
+    play(story, push=False)
+
+
 def test_reading_and_listing() -> None:
     async def story(stage: Stage) -> None:
         ann = await stage.enter(stage.a, entry("ann"))

@@ -7,6 +7,7 @@ listens. A store that does not answer at the start is tried for a while (exit co
 """
 
 import asyncio
+import errno
 import gc
 import signal
 import socket
@@ -56,6 +57,13 @@ OPTIONS: Final = (
     ("grpc.http2.max_ping_strikes", 0),
 )
 
+_WHY: Final = {
+    errno.EADDRINUSE: "it is taken",
+    errno.EADDRNOTAVAIL: "it is not an address of this machine",
+    errno.EACCES: "the system does not permit it",
+    socket.EAI_NONAME: "there is no such host",
+}
+
 log = logger("incumbent.server")
 
 
@@ -90,6 +98,7 @@ class Running:
 @asynccontextmanager
 async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> AsyncIterator[Running]:
     """Serve as long as the block lasts, then drain. Raises Failure; `stop` ends the start too."""
+    _constructed(settings, world)
     _check_free("--listen", settings.listen)
     _check_free("--http", settings.http)
     metrics = Metrics()
@@ -134,22 +143,33 @@ async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> Asyn
 async def _opened(
     stack: AsyncExitStack, settings: Settings, world: World, stop: asyncio.Event
 ) -> Backend:
-    options = Options(settings.namespace, settings.backend_ttl, world)
     deadline = world.now() + PATIENCE
     while True:
+        backend = _constructed(settings, world)
         try:
-            backend = open_backend(settings.backend, options)
-            _check_ttl(backend, settings.backend_ttl)
             await stack.enter_async_context(backend)
         except Rejected as error:
             raise Failure(f"--backend {redacted(settings.backend)}: {error}", 2) from error
         except Unavailable as error:
-            if stop.is_set() or world.now() >= deadline:
+            if world.now() >= deadline:
                 raise Failure(f"--backend {redacted(settings.backend)}: {error}", 1) from error
             log.warning("store not available, trying again", error=str(error))
             await _first_of(stop.wait(), world.sleep(RETRY))
+            if stop.is_set():
+                raise Failure("interrupted before it served", 130) from error
         else:
             return backend
+
+
+def _constructed(settings: Settings, world: World) -> Backend:
+    """Make the driver, which asks nothing of the store yet."""
+    options = Options(settings.namespace, settings.backend_ttl, world)
+    try:
+        backend = open_backend(settings.backend, options)
+    except Rejected as error:
+        raise Failure(f"--backend {redacted(settings.backend)}: {error}", 2) from error
+    _check_ttl(backend, settings.backend_ttl)
+    return backend
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
@@ -191,7 +211,7 @@ async def _http_server(stack: AsyncExitStack, address: Address, app: web.Applica
     try:
         await web.TCPSite(runner, address.host, address.port).start()
     except OSError as error:
-        raise _taken("--http", address) from error
+        raise _taken("--http", address, error) from error
     return Address(address.host, runner.addresses[0][1])
 
 
@@ -205,11 +225,13 @@ def _check_free(flag: str, address: Address) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(place)
     except OSError as error:
-        raise _taken(flag, address) from error
+        raise _taken(flag, address, error) from error
 
 
-def _taken(flag: str, address: Address) -> Failure:
-    return Failure(f"{flag} {address} cannot be had: it is taken or not an address here", 2)
+def _taken(flag: str, address: Address, error: OSError | None = None) -> Failure:
+    why = _WHY.get(error.errno or 0) if error is not None else None
+    why = why or "it is taken, or not an address of this machine"
+    return Failure(f"{flag} {address} cannot be had: {why}", 2)
 
 
 async def _follow_health(elector: Elector, checks: health.aio.HealthServicer) -> None:

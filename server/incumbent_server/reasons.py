@@ -61,7 +61,7 @@ class Refused(Exception):
 _SENTENCES: Final[Mapping[Reason, str]] = MappingProxyType(
     {
         Reason.EXPIRED: "the term or the wait is over: campaign anew with a new credential",
-        Reason.SUPERSEDED: "a newer attempt under this credential owns the candidacy",
+        Reason.SUPERSEDED: "this attempt, or a newer one, already owns the candidacy",
         Reason.BACKEND_LOST: "the store ended the term: campaign anew with a new credential",
         Reason.RESIGNED: "resigned by another call: campaign anew with a new credential",
         Reason.GATEWAY_DRAINING: "this gateway is going down: enter at another one",

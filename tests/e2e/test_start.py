@@ -20,7 +20,7 @@ NOBODY = 65534
 AS_NOBODY = f"""
 import asyncio, contextlib, os, sys
 from incumbent_backends import registry, sqlite
-from incumbent_server import __main__ as gateway
+from incumbent_server import program as gateway
 asyncio.run(asyncio.sleep(0))
 "x".encode("idna")
 with contextlib.suppress(Exception):

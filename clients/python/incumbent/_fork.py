@@ -1,21 +1,26 @@
-"""Imports gRPC without its fork handlers, which crash some children of a busy process.
+"""Imports gRPC without its fork handlers, and without its chatter.
 
-gRPC's handlers run in every os.fork(), give up where a thread of gRPC is at work (one always is, in
+The handlers run in every os.fork(), give up where a thread of gRPC is at work (one always is, in
 ours), and then now and again crash the child: 7 to 18 of 60 with grpcio 1.85.1, none without
 them. A child cannot go on with its parent's gRPC in any case. See docs/adr/0020.
 
-The setting is read when grpc is imported, so it is here no longer than that; a program that imports
-grpc before this package, or sets the variable itself, has decided for itself.
+gRPC also writes to standard error whatever becomes of a connection. Callers of this package learn
+by exceptions what of it matters to them; errors are still written.
+
+The settings are read when grpc is imported, so they are here no longer than that; a program that
+imports grpc before this package, or sets the variables itself, has decided for itself.
 """
 
 import os
 import sys
 
-_SETTING = "GRPC_ENABLE_FORK_SUPPORT"
+_SETTINGS = {"GRPC_ENABLE_FORK_SUPPORT": "0", "GRPC_VERBOSITY": "ERROR"}
 
-if "grpc" not in sys.modules and _SETTING not in os.environ:
-    os.environ[_SETTING] = "0"
+if "grpc" not in sys.modules:
+    _ours = {name: value for name, value in _SETTINGS.items() if name not in os.environ}
+    os.environ.update(_ours)
     try:
         import grpc  # noqa: F401
     finally:
-        del os.environ[_SETTING]
+        for _name in _ours:
+            del os.environ[_name]

@@ -54,9 +54,9 @@ def to_target(
     for address in addresses:
         remote = not _is_here(address)
         if tls is None and remote and not plaintext:
-            raise ValueError(f"gateway {address} is on another host: give tls=Tls() or plaintext")
+            raise ValueError(f"gateway {address} is on another host: choose TLS or allow plaintext")
         if tls is None and remote and token is not None:
-            raise ValueError(f"a token is not sent to {address} in plaintext: give tls=Tls()")
+            raise ValueError(f"a token is not sent to {address} in plaintext: choose TLS")
     if tls is not None and plaintext:
         raise ValueError("tls and plaintext=True exclude each other")
     if isinstance(token, str) and not (token.isascii() and token.isprintable() and token):

@@ -59,7 +59,9 @@ class LeadershipLost(IncumbentError):
     """
 
     def __init__(self, election: str, token: int, reason: str) -> None:
-        super().__init__(f"term {token} of election {election!r} is over: {reason}")
+        late = reason == "TOO_LITTLE_TIME"
+        how = "has too little time left" if late else f"is over: {reason}"
+        super().__init__(f"term {token} of election {election!r} {how}")
         self.election = election
         self.token = token
         self.reason = reason

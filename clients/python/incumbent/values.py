@@ -47,9 +47,9 @@ class Tls:
 
     Example:
         >>> client = incumbent.Client("gateway.example.org:7400", tls=incumbent.Tls())
-        >>> incumbent.Client("gateway.example.org:7400")
+        >>> incumbent.Client("gw.example.org:7400")
         Traceback (most recent call last):
-        ValueError: gateway gateway.example.org:7400 is on another host: give tls=Tls() or plaintext
+        ValueError: gateway gw.example.org:7400 is on another host: choose TLS or allow plaintext
 
     """
 

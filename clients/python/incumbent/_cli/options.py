@@ -74,7 +74,7 @@ def _content(file: Path | None) -> bytes | None:
     return None if file is None else file.read_bytes()
 
 
-_FILE: Final = click.Path(path_type=Path)
+_FILE: Final = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
 def options() -> list[click.Parameter]:

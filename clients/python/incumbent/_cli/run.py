@@ -10,9 +10,10 @@ starts the guard and stands in for it; supervise.py tells it of trust, which wat
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -30,6 +31,8 @@ from incumbent._cli.signals import Signals, obeying_signals
 from incumbent._cli.supervise import supervise
 from incumbent._cli.warden import Warden
 from incumbent._cli.watch import Watch
+
+WAITS: Final = 1.0  # seconds after which people are told that it waits
 
 
 @click.command(
@@ -130,18 +133,31 @@ class Errand:
         """Campaign, and run COMMAND once; how it ended, and why leadership was lost if it was."""
         ended, reason = Ended(Exit.LOST, Cause.TRUST), "TRUST_RAN_LOW"
         watch = Watch()
-        with Warden(self.command, self.grace) as warden:
+        with Warden(self.command, self.grace) as warden, self._saying_that_it_waits() as waits:
             try:
                 async with (
                     self.setup.async_client() as client,
                     self.candidacy.campaign(client, watch.told) as term,
                 ):
+                    waits.cancel()
                     await watch.enough(self.candidacy.ttl)
                     signals.go_to(warden.end)
                     ended = await _whole(supervise(watch, warden, self._variables(term)))
             except LeadershipLost as error:
                 reason = error.reason
         return ended, reason
+
+    @contextmanager
+    def _saying_that_it_waits(self) -> Iterator[asyncio.TimerHandle]:
+        """Tell people, after a second, until it is cancelled. Programs read nothing of it."""
+        sentence = f"waiting to lead {self.candidacy.election}"
+        timer = asyncio.get_running_loop().call_later(WAITS, say, sentence)
+        if not sys.stderr.isatty():
+            timer.cancel()
+        try:
+            yield timer
+        finally:
+            timer.cancel()
 
     def _variables(self, term: AsyncTerm) -> dict[str, str]:
         return {

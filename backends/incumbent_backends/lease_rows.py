@@ -22,9 +22,18 @@ class Row(NamedTuple):
     begin_time: str
 
     def term(self) -> Term | None:
-        """The term in this row, provided that its session lives."""
+        """The term in this row, provided that its session lives.
+
+        ValueError for a row that no gateway wrote: SQLite keeps any type in any column.
+        """
         if self.session is None:
             return None
+        numbers = (self.version, self.token, self.attempt, self.backend_ttl_ms)
+        texts = (self.session, self.holder, self.candidate, self.begin_time)
+        if not all(isinstance(each, int) for each in numbers):
+            raise ValueError(f"election {self.election!r}: a number is none")
+        if not all(isinstance(each, str) for each in texts):
+            raise ValueError(f"election {self.election!r}: a text is none")
         return Term(
             election=self.election,
             token=self.token,

@@ -49,7 +49,10 @@ _AT_START = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQL
 def parse_url(url: str) -> Path:
     """Return the path in `sqlite:////abs/file` or `sqlite:///rel/file`; Rejected: anything else."""
     how = "write sqlite:////absolute/path or sqlite:///relative/path"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Rejected(f"this SQLite URL cannot be read: {how}") from None
     if parts.scheme != "sqlite":
         raise Rejected(f"a SQLite store's URL begins with sqlite: {how}")
     if parts.netloc:

@@ -224,6 +224,8 @@ def _check_free(flag: str, address: Address) -> None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(place)
+    except UnicodeError as error:  # a label of the name that is empty or too long
+        raise Failure(f"{flag} {address} cannot be had: that is no host name", 2) from error
     except OSError as error:
         raise _taken(flag, address, error) from error
 

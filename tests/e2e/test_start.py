@@ -1,6 +1,7 @@
 """What an operator has to mend is one sentence and exit code 2, before anything listens."""
 
 import shutil
+import signal
 import socket
 import sqlite3
 import sys
@@ -76,6 +77,29 @@ def test_a_taken_port(gateways: Gateways) -> None:
             assert "taken" in sentence
 
 
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("192.0.2.1:7400", "not an address of this machine"),
+        (".:7400", "no host name"),
+        ("..foo:7400", "no host name"),
+        ("a" * 70 + ":7400", "no host name"),
+    ],
+)
+def test_an_address_that_is_none_here(gateways: Gateways, address: str, why: str) -> None:
+    for flag in ("--listen", "--http"):
+        sentence = gateways.refused(flag, address)
+        assert f"{flag} {address} cannot be had: " in sentence
+        assert why in sentence
+
+
+def test_interrupted_while_it_waits_for_its_store(gateways: Gateways) -> None:
+    waiting = gateways.begin(store="postgres://nobody@127.0.0.1:1/none")
+    waiting.await_line("store not available, trying again", 10)
+    waiting.process.send_signal(signal.SIGINT)
+    assert waiting.wait() == 130
+
+
 def test_a_port_taken_by_another_gateway(gateways: Gateways) -> None:
     first = gateways.start()
     sentence = gateways.refused("--listen", first.grpc)
@@ -104,6 +128,12 @@ def test_an_unknown_scheme_names_the_known_ones(gateways: Gateways) -> None:
     sentence = gateways.refused(store="oracle://scott:tiger@db/elections")
     assert "oracle" in sentence
     assert "memory" in sentence
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # settings are looked at first
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert (
+            gateways.refused("--listen", address, store="oracle://scott:tiger@db/elections")
+            == sentence
+        )
     assert "sqlite" in sentence
     assert "tiger" not in sentence
 

@@ -55,6 +55,7 @@ async def refusal(path: Path, namespace: str = "tests") -> str:
         "sqlite:///a%00b",
         "sqlite:///:memory:",
         "postgres:///file.db",
+        "sqlite://[::1",
     ],
 )
 def test_a_url_that_names_no_file_is_refused_offline(url: str) -> None:

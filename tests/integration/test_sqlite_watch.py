@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,27 @@ async def test_a_hand_in_the_tables_is_told_within_a_second(
         again = await lead(backend)
         assert again.token > term.token
         await watch.until("e", again.token)
+
+
+@pytest.mark.parametrize("column", ["version", "token", "attempt", "backend_ttl_ms"])
+async def test_a_number_that_is_none_is_refused_at_the_hand_or_at_the_reading(
+    path: Path, backend: Sqlite, column: str
+) -> None:
+    """SQLite keeps any type in any column; a text for a token would stop whoever compares it."""
+    term = await lead(backend)
+    statement = f"UPDATE incumbent_term SET {column} = 'many'"  # noqa: S608
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        sql(path, statement)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        db.execute(statement)
+    with pytest.raises(Rejected, match="a row that no gateway wrote"):
+        await backend.read("e")
+    with pytest.raises(Unavailable, match="cannot read"):
+        async with watching(backend) as watch:
+            await watch.until("e", term.token)
+    sql(path, "DELETE FROM incumbent_term")
+    assert (await lead(backend)).token > term.token
 
 
 async def test_a_term_that_is_gone_before_the_next_look_is_told_as_gone(

@@ -18,8 +18,8 @@ CREATE TABLE IF NOT EXISTS incumbent_namespace (
 CREATE TABLE IF NOT EXISTS incumbent_session (
     namespace      TEXT    NOT NULL,
     id             TEXT    NOT NULL,
-    renewals       INTEGER NOT NULL,
-    backend_ttl_ms INTEGER NOT NULL,
+    renewals       INTEGER NOT NULL CHECK (typeof(renewals) = 'integer'),
+    backend_ttl_ms INTEGER NOT NULL CHECK (typeof(backend_ttl_ms) = 'integer'),
     PRIMARY KEY (namespace, id)
 ) WITHOUT ROWID;
 
@@ -27,14 +27,14 @@ CREATE TABLE IF NOT EXISTS incumbent_session (
 CREATE TABLE IF NOT EXISTS incumbent_term (
     namespace      TEXT    NOT NULL,
     election       TEXT    NOT NULL,
-    version        INTEGER NOT NULL,
-    token          INTEGER NOT NULL,
+    version        INTEGER NOT NULL CHECK (typeof(version) = 'integer'),
+    token          INTEGER NOT NULL CHECK (typeof(token) = 'integer'),
     session        TEXT,
     holder         TEXT    NOT NULL,
-    attempt        INTEGER NOT NULL,
+    attempt        INTEGER NOT NULL CHECK (typeof(attempt) = 'integer'),
     candidate      TEXT    NOT NULL,
     value          BLOB    NOT NULL,
-    backend_ttl_ms INTEGER NOT NULL,
+    backend_ttl_ms INTEGER NOT NULL CHECK (typeof(backend_ttl_ms) = 'integer'),
     begin_time     TEXT    NOT NULL,
     PRIMARY KEY (namespace, election)
 );

@@ -31,6 +31,16 @@ class Picture:
         """Every led election, for somebody who begins to watch."""
         return [snapshot(name, self._rows[name], term) for name, term in self._told.items()]
 
+    @property
+    def led(self) -> int:
+        return len(self._told)
+
+    def end_session(self, session: str) -> list[Snapshot]:
+        """Take in that a session is over, before any read has shown it; return what is news."""
+        self._live -= {session}
+        hanging = sorted(name for name, term in self._told.items() if term.session == session)
+        return [item for name in hanging if (item := self._news(name)) is not None]
+
     def has_vacant(self) -> bool:
         return len(self._rows) > len(self._told)
 

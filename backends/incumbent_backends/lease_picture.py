@@ -31,9 +31,9 @@ class Picture:
         """Every led election, for somebody who begins to watch."""
         return [snapshot(name, self._rows[name], term) for name, term in self._told.items()]
 
-    @property
-    def led(self) -> int:
-        return len(self._told)
+    def led_beside(self, session: str) -> int:
+        """Count the elections that other sessions lead."""
+        return sum(term.session != session for term in self._told.values())
 
     def end_session(self, session: str) -> list[Snapshot]:
         """Take in that a session is over, before any read has shown it; return what is news."""

@@ -78,7 +78,7 @@ class PostgresAdvisory:
         self._options = options
         self._lanes = Lanes(self._server, LANES)
         self._hints = Hints(self._lanes, options.namespace)
-        self._session = LockSession(options, self._led)
+        self._session = LockSession(options, self._led_beside)
         self._lane = LockLane(self._server, options.clock, _patient(options), self._over)
         self._tidying: set[asyncio.Task[None]] = set()
         sessions = LockSessions(self._session, self._tidy)
@@ -96,7 +96,7 @@ class PostgresAdvisory:
         try:
             await self._lanes.run(self._prepare)
             began = self._options.clock.now()
-            await self._lane.run(self._session.open, self._session.open)
+            await self._lane.renew(self._session.open, self._session.open)
             self._promised(began)
         except BaseException:
             await self._lane.close()
@@ -139,11 +139,11 @@ class PostgresAdvisory:
             return frozenset()
 
         try:
-            survivors = await self._lane.run(heartbeat, revival)
+            survivors = await self._lane.renew(heartbeat, revival)
         except Unavailable:
             if self._lane.stands:
                 raise
-            survivors = await self._lane.run(heartbeat, revival)  # it was found dead just now
+            survivors = await self._lane.renew(heartbeat, revival)  # it was found dead just now
         return Renewal(survivors, self._good_until(began))
 
     def _good_until(self, began: float) -> float:
@@ -198,8 +198,8 @@ class PostgresAdvisory:
         self._session.over()
         self._watch.session_over(self._session.id)
 
-    def _led(self) -> int:
-        return self._watch.led()
+    def _led_beside(self, session: str) -> int:
+        return self._watch.led_beside(session)
 
     def _tidy(self) -> None:
         task = asyncio.create_task(self._give_back())

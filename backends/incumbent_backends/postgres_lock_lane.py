@@ -1,6 +1,7 @@
 """The one connection whose life is a session's: its locks are held as long as it stands.
 
-    jobs ──► one at a time, first come first served, each to its end ──► PostgreSQL
+    renewals ──────────────────►┐
+    bids, releases ──► a line ──►┴── one job at a time, each to its end ──► PostgreSQL
     watched between jobs: when the server ends it, that is known at once
 
 Who is cancelled leaves; the job goes on, so that its answer is read where the protocol has it, and
@@ -48,6 +49,7 @@ class LockLane:
         self._parameters = parameters
         self._over = over
         self._turn = asyncio.Lock()
+        self._line = asyncio.Lock()  # one of those in it waits for its turn
         self._connection: Connection | None = None
         self._watched = -1  # its socket, while no job is under way
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -56,13 +58,20 @@ class LockLane:
     def stands(self) -> bool:
         return self._connection is not None
 
-    async def run(self, job: LockJob[T], opening: LockJob[T] | None = None) -> T:
-        """Do a job; `opening` is done instead where a new connection had to be made for it.
+    async def run(self, job: LockJob[T]) -> T:
+        """Do a job in its turn. Raises BackendError; a cancelled one's outcome is unknown."""
+        return await self._await(lambda call: self._queue(call, job))
 
-        Without it that is Unavailable. Raises BackendError; a cancelled job's outcome is unknown.
+    async def renew(self, job: LockJob[T], opening: LockJob[T]) -> T:
+        """Do a job before all that queue; `opening` instead, where a new connection must be made.
+
+        Raises as `run`.
         """
+        return await self._await(lambda call: self._serve(call, job, opening))
+
+    async def _await(self, serve: Callable[[Call], Coroutine[Any, Any, T]]) -> T:
         call = Call()
-        task = asyncio.create_task(self._serve(call, job, opening))
+        task = asyncio.create_task(serve(call))
         self._tasks.add(task)
         task.add_done_callback(self._done)
         try:
@@ -76,6 +85,10 @@ class LockLane:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # perhaps nobody is left to hear it
+
+    async def _queue(self, call: Call, job: LockJob[T]) -> T:
+        async with self._line:
+            return await self._serve(call, job, None)
 
     async def _serve(self, call: Call, job: LockJob[T], opening: LockJob[T] | None) -> T:
         async with self._turn:

@@ -30,10 +30,10 @@ _log = logging.getLogger(__name__)
 class LockSession:
     """The driver's session and its jobs; `id` changes when it died and a new one was opened.
 
-    `led` counts the elections that all gateways of the namespace lead, as last read.
+    `led_beside` counts the elections of the namespace that other sessions lead, as last read.
     """
 
-    def __init__(self, options: Options, led: Callable[[], int]) -> None:
+    def __init__(self, options: Options, led_beside: Callable[[str], int]) -> None:
         self.id = str(SessionName.draw())
         self.mark = 0  # acquires ended so far
         self._gained: dict[str, int] = {}  # election → mark of the last one ended
@@ -42,7 +42,7 @@ class LockSession:
         self._cap = 0
         self._namespace = options.namespace
         self._ttl_ms = -(-options.backend_ttl // timedelta(milliseconds=1))
-        self._led = led
+        self._led_beside = led_beside
 
     # -- its life ----------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class LockSession:
     # -- locks -------------------------------------------------------------------------------
 
     async def _take(self, db: Connection, key: int, election: str) -> bool:
-        if max(len(self._held), self._led()) >= self._cap:
+        if len(self._held) + self._led_beside(self.id) >= self._cap:
             raise Rejected(
                 f"election {election}: {self._cap} elections of this namespace are led already, and"
                 " more locks could exhaust the whole PostgreSQL; raise max_locks_per_transaction"

@@ -85,9 +85,9 @@ class PostgresWatch:
             self._tell(self._look.picture.end_session(session))
         self._wake.set()
 
-    def led(self) -> int:
-        """How many elections of the namespace are led, as last read."""
-        return 0 if self._look is None else self._look.picture.led
+    def led_beside(self, session: str) -> int:
+        """How many elections of the namespace other sessions lead, as last read."""
+        return 0 if self._look is None else self._look.picture.led_beside(session)
 
     async def close(self) -> None:
         """End the task, and every watch with it."""

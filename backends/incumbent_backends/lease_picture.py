@@ -31,6 +31,10 @@ class Picture:
         """Every led election, for somebody who begins to watch."""
         return [snapshot(name, self._rows[name], term) for name, term in self._told.items()]
 
+    def leads(self, election: str) -> bool:
+        """Whether somebody was told to lead it."""
+        return election in self._told
+
     def led_beside(self, session: str) -> int:
         """Count the elections that other sessions lead."""
         return sum(term.session != session for term in self._told.values())

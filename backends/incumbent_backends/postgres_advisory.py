@@ -195,8 +195,7 @@ class PostgresAdvisory:
         return self._watch.watch()
 
     def _over(self) -> None:
-        self._session.over()
-        self._watch.session_over(self._session.id)
+        self._watch.session_over(self._session.id, self._session.over())
 
     def _led_beside(self, session: str) -> int:
         return self._watch.led_beside(session)

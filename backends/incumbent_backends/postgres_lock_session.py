@@ -62,10 +62,12 @@ class LockSession:
             raise Unavailable("the name that was drawn for this session is taken")
         self.id, self._held, self._cap = str(name), {}, min(CAP, ceiling // SHARE)
 
-    def over(self) -> None:
-        """Take in that the connection is gone: PostgreSQL has freed the locks, or soon will."""
+    def over(self) -> list[str]:
+        """Take in that the connection is gone; return the elections whose locks went with it."""
+        elections = list(self._held.values())
         self._ended.add(self.id)
         self._held = {}
+        return elections
 
     @property
     def ended(self) -> Collection[str]:

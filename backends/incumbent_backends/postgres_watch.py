@@ -8,11 +8,13 @@ that takes a tenth of the time at most. Each look is one snapshot of the databas
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 import psycopg
 
 from incumbent_backends.api import BackendError, Snapshot, Synced, Unavailable
+from incumbent_backends.lease_picture import Picture
+from incumbent_backends.lease_rows import snapshot
 from incumbent_backends.postgres_hints import SESSIONS, channel
 from incumbent_backends.postgres_look import POLL, Look, Sessions
 from incumbent_backends.postgres_server import Connection, Server
@@ -64,6 +66,7 @@ class PostgresWatch:
         self._subscribers: list[Subscriber] = []
         self._newcomers: list[Subscriber] = []
         self._answered: list[Snapshot] = []  # what verbs here have told
+        self._owed: set[str] = set()  # vacant elections of which somebody who watches must hear
         self._hinted: set[str] = set()
         self._sweep_at = 0.0
         self._vacant: dict[str, int] = {}  # at the last sweep
@@ -79,10 +82,15 @@ class PostgresWatch:
         self._answered.append(snapshot)
         self._wake.set()
 
-    def session_over(self, session: str) -> None:
-        """Tell at once what hung on a session that is known here to be over, then look."""
+    def session_over(self, session: str, elections: Iterable[str]) -> None:
+        """Tell at once what hung on a session that is known here to be over, then look.
+
+        Among it terms that were never told, and if nobody watches now, whoever watches next.
+        """
+        self._owed.update(elections)
         if self._look is not None:
-            self._tell(self._look.picture.end_session(session))
+            self._look.picture.end_session(session)
+            self._tell_owed(self._look.picture)
         self._wake.set()
 
     def led_beside(self, session: str) -> int:
@@ -153,10 +161,13 @@ class PostgresWatch:
         for session in self._sessions.over():
             news += look.picture.end_session(session)
         self._tell(news)
+        self._tell_owed(look.picture)
         for subscriber in [each for each in newcomers if each in self._newcomers]:
             self._newcomers.remove(subscriber)  # until now it has missed nothing
             self._subscribers.append(subscriber)
             subscriber.tell(look.picture.all_led(), synced=True)
+        if self._owed and self._subscribers:
+            self._wake.set()  # they follow what the newcomers were told
         if await self._sessions.tend(db, news):
             self._wake.set()
         if time.monotonic() >= self._sweep_at:
@@ -191,6 +202,12 @@ class PostgresWatch:
     def _tell(self, news: Sequence[Snapshot]) -> None:
         for subscriber in self._subscribers if news else ():
             subscriber.tell(news)
+
+    def _tell_owed(self, picture: Picture) -> None:
+        if self._subscribers and self._owed:
+            vacant = [name for name in sorted(self._owed) if not picture.leads(name)]
+            self._tell([snapshot(name, None, None) for name in vacant])
+            self._owed.clear()
 
     def _fail(self, error: str) -> None:
         failed = self._subscribers + self._newcomers

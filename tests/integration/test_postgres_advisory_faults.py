@@ -384,3 +384,15 @@ async def test_no_error_tells_sql_address_or_password(own: Postgres, namespace: 
                 await verb
             text = str(caught.value)
             assert not any(word in text for word in (own.password, str(own.port), "SELECT", "127."))
+
+
+async def test_a_term_that_was_never_told_is_told_as_gone_by_the_next_watch(
+    url: str, namespace: str, backend: PostgresAdvisory
+) -> None:
+    """As when the server goes right after a win: no list shows that somebody led there."""
+    await lead(backend)
+    terminate(url, backend.session)
+    await refused(lambda: lead(backend), Unavailable, "session in PostgreSQL has ended")
+    async with watching(backend) as watch:
+        assert watch.first == {}
+        await watch.until("e", None, seconds=1 + SLACK)

@@ -213,8 +213,12 @@ class PostgresWatch:
         failed = self._subscribers + self._newcomers
         self._subscribers, self._newcomers = [], []
         self._answered.clear()  # whoever watches next is told all there is
+        ended = [snapshot(name, None, None) for name in sorted(self._owed)]
         for subscriber in failed:
+            subscriber.tell(ended)  # that is known here, though the server cannot be reached
             subscriber.fail(error)
+        if failed:
+            self._owed.clear()
 
 
 def _take_hints(db: Connection) -> None:

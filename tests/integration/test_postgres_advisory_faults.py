@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import psycopg
 import pytest
 
-from incumbent_backends.api import BackendError, Claim, Rejected, Unavailable
+from incumbent_backends.api import BackendError, Claim, Rejected, Snapshot, Unavailable
 from incumbent_backends.postgres_advisory import PostgresAdvisory
 from incumbent_server.clock import System
 from tests.integration.advisory_store import build, held, terminate
@@ -396,3 +396,19 @@ async def test_a_term_that_was_never_told_is_told_as_gone_by_the_next_watch(
     async with watching(backend) as watch:
         assert watch.first == {}
         await watch.until("e", None, seconds=1 + SLACK)
+
+
+async def test_a_loss_is_told_though_the_store_cannot_be_reached(url: str, namespace: str) -> None:
+    """The watch's connection broke before the session's: nobody watched when that was noticed."""
+    address = shared(STORE).address
+    async with (
+        proxied(address) as proxy,
+        build(url.replace(address, proxy.target), namespace) as backend,
+    ):
+        await lead(backend)
+        proxy.refuses = True
+        proxy.reset()
+        await refused(lambda: lead(backend), Unavailable, "session in PostgreSQL has ended")
+        told = await asyncio.wait_for(anext(backend.watch()), 1 + SLACK)
+        assert isinstance(told, Snapshot)
+        assert (told.election, told.term) == ("e", None)

@@ -2,49 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import settings
 
-from incumbent_backends.api import Backend, Options
-from incumbent_backends.conformance import BackendConformance, BackendMachine, FakeClock, Harness
+from incumbent_backends.api import Backend
+from incumbent_backends.conformance import BackendConformance, BackendMachine, Harness
 from incumbent_backends.postgres_advisory import PostgresAdvisory
-from tests.proxies import Proxy, proxied
-from tests.servers import shared
+from tests.conformance.postgres_harness import ServerHarness
+from tests.integration.advisory_store import build
 
 
-class AdvisoryHarness(Harness):
-    """A namespace of its own in a shared server, and a proxy of its own before each backend."""
-
-    def __init__(self, store: str) -> None:
-        super().__init__()
-        self._server = shared(store)
-        self._ends = AsyncExitStack()
-        self._proxies: dict[Backend, Proxy] = {}
-        self._next = self._server.address
+class AdvisoryHarness(ServerHarness):
+    """Sessions are connections, and end as these do."""
 
     async def __aexit__(self, *exc: object) -> None:
         await super().__aexit__(*exc)
-        await self._ends.aclose()
         self.run("DELETE FROM incumbent_lock_term WHERE namespace LIKE %s || '%%'", self.namespace)
 
-    async def open(
-        self, *, backend_ttl: timedelta | None = None, namespace: str | None = None
-    ) -> Backend:
-        proxy = await self._ends.enter_async_context(proxied(self._server.address))
-        self._next = proxy.target
-        backend = await super().open(backend_ttl=backend_ttl, namespace=namespace)
-        self._proxies[backend] = proxy
-        return backend
-
     def build(self, *, namespace: str, backend_ttl: timedelta) -> PostgresAdvisory:
-        url = self._server.url().replace(self._server.address, self._next)
-        url = url.replace("://", "+advisory://", 1)
-        return PostgresAdvisory(url, Options(namespace, backend_ttl, FakeClock()))
+        url = self.server.url().replace(self.server.address, self.next)
+        return build(url, namespace, backend_ttl=backend_ttl)
 
     async def expire(self, backend: Backend) -> None:
         """End it as `idle_session_timeout` does, which an integration test lets fire."""
@@ -54,13 +33,6 @@ class AdvisoryHarness(Harness):
         self.run(
             "SELECT pg_terminate_backend(pid, 5000) FROM incumbent_lock WHERE session = %s", session
         )
-
-    async def cut(self, backend: Backend) -> None:
-        self._proxies[backend].refuses = True
-        self._proxies[backend].reset()
-
-    async def heal(self, backend: Backend) -> None:
-        self._proxies[backend].refuses = False
 
     async def delete(self, election: str) -> None:
         """Return when the lock under which nobody leads any more has been given back."""
@@ -75,18 +47,7 @@ class AdvisoryHarness(Harness):
 
     async def living_sessions(self) -> Collection[str]:
         held = {str(session) for (session,) in self.run("SELECT session FROM incumbent_lock")}
-        return held & {backend.session for backend in self._proxies}
-
-    async def tamper_marker(self) -> str:
-        statement = "UPDATE incumbent_namespace SET mechanism = 'abacus' WHERE name = %s"
-        self.run(statement, self.namespace)
-        return "abacus"
-
-    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Say something to the database by hand."""
-        with psycopg.connect(self._server.url(), autocommit=True) as db:
-            cursor = db.execute(statement.encode(), values)
-            return cursor.fetchall() if cursor.description else []
+        return held & {backend.session for backend in self.proxies}
 
 
 class TestPostgresAdvisory(BackendConformance):

@@ -6,7 +6,7 @@
 
 A term is a row, written under the election's lock by the connection that holds it; it lives as long
 as that connection does. `idle_session_timeout` makes the server end a silent one after its ttl, so
-no other gateway has to judge who is dead. See sql/postgres_schema.sql and docs/adr/0025.
+no other gateway has to judge who is dead. See sql/postgres_schema.sql and docs/adr/0027.
 """
 
 import asyncio

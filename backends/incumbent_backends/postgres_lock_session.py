@@ -2,7 +2,7 @@
 
 An election's lock is the right to write its row, and the row says who leads. So a term lives as
 long as its row names a session that holds the lock. Locks stack in PostgreSQL: `_held` knows which
-are ours, each is taken once and given back once. See sql/postgres_advisory.sql and docs/adr/0025.
+are ours, each is taken once and given back once. See sql/postgres_advisory.sql and docs/adr/0027.
 """
 
 import logging

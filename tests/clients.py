@@ -318,17 +318,16 @@ async def _campaign(target: str, election: str, ttl: float, keep: str) -> None:
         election, ttl=lasting(ttl), credential=a_credential(), on_disconnect=on_disconnect
     )
     told = 0
-    while candidate.ending is None:
+    while candidate.ending is None and (candidate.believes() or not candidate.token):
         for response in candidate.heard[told:]:
             told += 1
             state = pb.State.Name(response.state)
             print(json.dumps({"state": state, "token": response.term.token}), flush=True)
         if candidate.believes():
             print(json.dumps({"work": candidate.token, "at": now()}), flush=True)
-        elif candidate.token:
-            print(json.dumps({"stopped": candidate.token, "at": now()}), flush=True)
-            break
         await asyncio.sleep(0.02)
+    if candidate.token:  # its clock said so, or it has heard
+        print(json.dumps({"stopped": candidate.token, "at": now()}), flush=True)
     await candidate.cut()
 
 

@@ -9,7 +9,7 @@ at a time (`next_op`) come out. It reads no clock, awaits nothing and draws no r
                       └── not to be had ──► LOST                    released ◄────┘
 
 Doomed terms (graves.py) are released before anything else is asked of the store, and no term that
-was ended here is renewed, trusted or resumed here again.
+was ended here is renewed, trusted or resumed on the same session again.
 News of the watch only ever propose; a term that is held here ends on what the store answers to
 a question asked after it was won.
 """
@@ -390,7 +390,7 @@ class Ballot:
         """Take in that the Release under way is done: the term is over for everybody."""
         op, self.op = self.op, None
         assert isinstance(op, Release)
-        self.graves.release(op.term.token)
+        self.graves.release(op.term)
         known = self.known
         if known is not None and known.token <= op.term.token and not self.picture.overtaken:
             self._learn(None)

@@ -9,7 +9,7 @@ watch, and `_judge` ends silent candidacies, and everything when the session is 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -55,6 +55,8 @@ from incumbent_server.silence import PULSE, Silence
 from incumbent_server.store import Store, Witness
 
 BURIED = 50_000  # elections whose last token ended here is remembered after the ballot is forgotten
+GLANCE = 0.005  # seconds between two looks at what the watch has told
+HINDSIGHT = 1.0  # seconds for which a new observer waits for the watch, at most
 TRIES = 5  # of a unary Resign against a client that goes on moving
 
 
@@ -221,23 +223,22 @@ class Elector:
             raise refused(Reason.BACKEND_UNAVAILABLE, election) from error
 
     def elections(self, prefix: str) -> dict[str, tuple[Term | None, int]]:
-        """List led and contended elections: the term as last told, the candidates waiting here."""
+        """List led and contended elections: the term as last heard, the candidates waiting here."""
         waiting = {
             name: len(ballot.queue) for name, ballot in self._ballots.items() if ballot.queue
         }
-        led = dict(self._follower.leaders)
-        for (
-            name,
-            ballot,
-        ) in self._ballots.items():  # the watch tells of what is led here a bit later
-            seat, told = ballot.seat, led.get(name)
-            if seat is not None and (told is None or told.token < seat.term.token):
-                led[name] = seat.term
+        led = {n: ballot.seat.term for n, ballot in self._ballots.items() if ballot.seat}
+        led |= {n: term for n, term in self._follower.leaders.items() if not self._untold(n)}
         names = {name for name in (*led, *waiting) if name.startswith(prefix)}
         return {name: (led.get(name), waiting.get(name, 0)) for name in names}
 
-    def observe(self, *, election: str | None = None, prefix: str = "") -> Observer:
-        """Open a reader that holds the whole present state; give it back to `unobserve`."""
+    async def observe(self, *, election: str | None = None, prefix: str = "") -> Observer:
+        """Open a reader that holds the whole present state; give it back to `unobserve`.
+
+        It is not older than what this gateway has told those who lead here.
+        """
+        names = {*self._ballots, *self._follower.leaders} if election is None else {election}
+        await self._told_of(names, prefix)
         if self._draining or not self._follower.synced:
             reason = Reason.GATEWAY_DRAINING if self._draining else Reason.BACKEND_UNAVAILABLE
             raise refused(reason, election or prefix)
@@ -248,6 +249,24 @@ class Elector:
             observer = Observer(prefix, led)
         self._observers.add(observer)
         return observer
+
+    async def _told_of(self, elections: Iterable[str], prefix: str) -> None:
+        """Wait until the watch has told what this gateway knows better."""
+        behind = {name for name in elections if name.startswith(prefix) and self._untold(name)}
+        deadline = self._world.now() + HINDSIGHT
+        while behind and self._world.now() < deadline:
+            await self._world.sleep(GLANCE)
+            behind = {name for name in behind if self._untold(name)}
+
+    def _untold(self, election: str) -> bool:
+        """Whether clients here have heard of a win or an end that the watch did not tell yet."""
+        ballot, told = self._ballots.get(election), self._follower.leaders.get(election)
+        seat = ballot.seat if ballot is not None else None
+        if seat is not None:
+            return told is None or told.token < seat.term.token
+        buried = ballot.graves.buried if ballot is not None else self._buried.get(election, 0)
+        here = told is not None and told.session == self._keeper.session.name
+        return here and told is not None and told.token <= buried
 
     def unobserve(self, observer: Observer) -> None:
         self._observers.discard(observer)
@@ -416,6 +435,12 @@ class Elector:
         for ballot in [each for each in self._ballots.values() if each.seat is not None]:
             ballot.renewed(asked, survivors, session)
             self._settle(ballot)
+
+    def reborn(self) -> None:
+        """Another session has replaced the one before: no release of that one reaches it."""
+        self._buried.clear()
+        for ballot in self._ballots.values():
+            ballot.graves.new_session()
 
     def stood(self, standing: Standing) -> None:
         """Act on the session's new standing."""

@@ -18,25 +18,33 @@ Grave = tuple[Term, list[Farewell]]  # and who waits to hear that it is over
 
 @dataclass(slots=True)
 class Graves:
-    """What is to be ended, and who is told so. `buried` is the highest token ended here."""
+    """What is to be ended, and who is told so.
+
+    `buried` is the highest token ended on the present session. A release reaches its own session
+    only: what was ended on an earlier one may come back to the one that replaced it.
+    """
 
     buried: int = 0
     kept_until: float = -math.inf  # a promise still runs: nothing doomed is released before
-    _doomed: dict[int, Grave] = field(default_factory=dict)
-    _released: dict[int, Grave] = field(default_factory=dict)
+    _doomed: dict[tuple[int, str], Grave] = field(default_factory=dict)  # by token and session
+    _released: list[Grave] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self._doomed or self._released)
 
     def bury(self, term: Term) -> None:
-        """From now on this token is never renewed, trusted or resumed here."""
+        """From now on this token is never renewed, trusted or resumed on this session."""
         self.buried = max(self.buried, term.token)
 
     def doom(self, term: Term, farewells: Iterable[Farewell] = ()) -> None:
         """Bury a term that has to be ended in the store."""
         self.bury(term)
-        _, waiting = self._doomed.setdefault(term.token, (term, []))
+        _, waiting = self._doomed.setdefault((term.token, term.session), (term, []))
         waiting.extend(farewells)
+
+    def new_session(self) -> None:
+        """Another session has replaced the one on which all this was ended."""
+        self.buried = 0
 
     @property
     def doomed(self) -> Term | None:
@@ -50,18 +58,19 @@ class Graves:
 
     def claims(self, now: float) -> list[int]:
         """List the tokens that the session must keep for a promise that still runs."""
-        return list(self._doomed) if now < self.kept_until else []
+        return [token for token, _ in self._doomed] if now < self.kept_until else []
 
-    def release(self, token: int) -> None:
+    def release(self, term: Term) -> None:
         """Take in that the store has ended the term, or that it had left before."""
-        term, farewells = self._doomed.pop(token)
+        grave = self._doomed.pop((term.token, term.session))
+        _, farewells = grave
         if farewells:
-            self._released[token] = (term, farewells)
+            self._released.append(grave)
 
     def farewells(self, present: Term | None) -> Iterator[End]:
         """Tell those who resigned what an answer younger than their release says."""
-        released, self._released = self._released, {}
-        for term, farewells in released.values():
+        released, self._released = self._released, []
+        for term, farewells in released:
             moved = present is not None and present.token == term.token
             reason = Reason.SUPERSEDED if moved else None
             view = View(State.LOST, term, reason=reason) if moved else None
@@ -69,7 +78,7 @@ class Graves:
 
     def dismissals(self) -> Iterator[End]:
         """Tell those who resigned that no answer will come: the session is lost."""
-        for _, farewells in (*self._doomed.values(), *self._released.values()):
+        for _, farewells in (*self._doomed.values(), *self._released):
             yield from (End(each, Reason.BACKEND_UNAVAILABLE, None) for each in farewells)
             farewells.clear()
         self._released.clear()

@@ -27,6 +27,9 @@ class Host(Protocol):
     def renewed(self, asked: frozenset[int], survivors: frozenset[int], session: str) -> None:
         """Take in a renewal: of the tokens asked to be kept, the survivors live on."""
 
+    def reborn(self) -> None:
+        """A session of another name has replaced the one before."""
+
     def stood(self, standing: Standing) -> None:
         """Act on a standing that has just changed."""
 
@@ -64,9 +67,12 @@ class Keeper:
             self.session = replace(self.session, refused=True)
             self.check()
             raise
-        self.session = Session(self._backend.session, renewal.good_until, self._ttl)
+        former, name = self.session.name, self._backend.session
+        self.session = Session(name, renewal.good_until, self._ttl)
         survivors = frozenset(c.token for c in renewal.survivors if c.token is not None)
-        self._host.renewed(asked, survivors, self.session.name)
+        self._host.renewed(asked, survivors, name)
+        if name != former:
+            self._host.reborn()
         self.check()
 
     def check(self) -> None:

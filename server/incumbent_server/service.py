@@ -71,9 +71,9 @@ class ElectionService(election_service_pb2_grpc.ElectionServiceServicer):
 
     async def _observe(self, request: pb.ObserveRequest, context: Context) -> None:
         if request.WhichOneof("scope") == "election":
-            observer = self._elector.observe(election=validate.election(request.election))
+            observer = await self._elector.observe(election=validate.election(request.election))
         else:
-            observer = self._elector.observe(prefix=validate.prefix(request.prefix))
+            observer = await self._elector.observe(prefix=validate.prefix(request.prefix))
         try:
             await _tell(context, observer.take())
             await context.write(pb.ObserveResponse(synced=True))

@@ -159,7 +159,7 @@ class Gateway:
     async def _observe(self, elector: Elector) -> None:
         """Read all elections, as the service does for one Observe stream."""
         await elector.until_ready()
-        observer = elector.observe()
+        observer = await elector.observe()
         self._eyes += 1
         stream = f"eye {self._eyes}"
         self._history.record(Observing, self.name, stream, prefix="")

@@ -60,10 +60,10 @@ class Tap:
 class Stage:
     """Gateways a and b; `store.weather[name]` says how the store is for one of them."""
 
-    def __init__(self, loop: SimLoop, *, moves_terms: bool) -> None:
+    def __init__(self, loop: SimLoop, *, moves_terms: bool, push: bool = True) -> None:
         self.loop = loop
         self.history = History(loop)
-        self.store = SimStore(loop, random.Random(1), self.history)
+        self.store = SimStore(loop, random.Random(1), self.history, push=push)
         self.network = Network(loop, random.Random(2))
         self.moves_terms = moves_terms
         self.a, self.b = self._gateway("a"), self._gateway("b")
@@ -139,12 +139,17 @@ class Stage:
             await self.wait(0.25)
 
 
-def play(story: Callable[[Stage], Coroutine[Any, Any, None]], *, moves_terms: bool = True) -> None:
+def play(
+    story: Callable[[Stage], Coroutine[Any, Any, None]],
+    *,
+    moves_terms: bool = True,
+    push: bool = True,
+) -> None:
     """Run `story` on a stage, close both gateways, and look that nothing is left of them."""
     loop = SimLoop()
 
     async def playing() -> None:
-        stage = Stage(loop, moves_terms=moves_terms)
+        stage = Stage(loop, moves_terms=moves_terms, push=push)
         await stage.wait(0.1)
         await story(stage)
         for gateway in (stage.a, stage.b):

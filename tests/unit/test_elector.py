@@ -294,6 +294,29 @@ def test_a_token_that_was_ended_here_stays_dead_when_the_ballot_is_forgotten() -
     play(story)
 
 
+def test_a_token_that_was_ended_on_a_dead_session_comes_back_to_the_next() -> None:
+    """A release reaches its own session only; the gateway would refuse what it can well serve."""
+
+    async def story(stage: Stage) -> None:
+        ann = await stage.enter(stage.a, entry("ann", ttl=30))
+        stage.out_of_reach(stage.a)
+        await stage.wait(BACKEND_TTL / 2)
+        again = await stage.enter(stage.b, entry("ann", 2, resume=ann.token, ttl=30))
+        assert again.shows(State.LEADING)
+        await stage.wait(BACKEND_TTL)
+        assert ann.ended()
+        stage.out_of_reach(stage.a, away=False)
+        await stage.wait(BACKEND_TTL)
+        back = await stage.enter(stage.a, entry("ann", 3, resume=ann.token, ttl=30))
+        assert back.shows(State.LEADING)
+        await stage.wait(2 * BACKEND_TTL)
+        assert back.shows(State.LEADING)
+        assert stage.term is not None
+        assert stage.term.token == ann.token
+
+    play(story)
+
+
 def test_interleaving_9_an_acquire_that_lands_after_its_candidate_left_is_ended() -> None:
     async def story(stage: Stage) -> None:
         stage.store.weather["a"] = Weather(fast=0.4, slow=0.4)
@@ -415,6 +438,28 @@ def test_observers_see_every_change_the_vacancy_included() -> None:
             assert seen == [1, None, 2]
 
     play(story)
+
+
+def test_lists_and_new_observers_know_what_clients_here_were_told() -> None:
+    """Though the watch, which is slow here, has not told it yet."""
+
+    async def story(stage: Stage) -> None:
+        async def seen(elector: Elector) -> list[int | None]:
+            listed, _ = elector.elections("").get(ELECTION, (None, 0))
+            one, all_ = await elector.observe(election=ELECTION), await elector.observe()
+            told = [dict(observer.take()).get(ELECTION) for observer in (one, all_)]
+            for observer in (one, all_):
+                elector.unobserve(observer)
+            return [term.token if term is not None else None for term in (listed, *told)]
+
+        ann = await stage.enter(stage.a, entry("ann"))
+        assert await stage.ask(stage.a, seen) == [ann.token] * 3
+        await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "ann"))
+        assert await stage.ask(stage.a, seen) == [None] * 3
+        stage.out_of_reach(stage.a)
+        assert await stage.ask(stage.a, seen) == [None] * 3
+
+    play(story, push=False)
 
 
 def test_reading_and_listing() -> None:

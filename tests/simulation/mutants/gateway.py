@@ -108,9 +108,8 @@ MUTANTS = (
         Edit(
             Ballot,
             "released",
-            "self.graves.release(op.term.token)",
-            "self.graves.release(op.term.token)\n"
-            "    self._effects.extend(self.graves.farewells(None))",
+            "self.graves.release(op.term)",
+            "self.graves.release(op.term)\n    self._effects.extend(self.graves.farewells(None))",
         ),
     ),
     mutant(
@@ -172,7 +171,7 @@ MUTANTS = (
             "failed",
             "op, self.op = self.op, None",
             "op, self.op = self.op, None\n"
-            "    if isinstance(op, Release): self.graves.release(op.term.token)",
+            "    if isinstance(op, Release): self.graves.release(op.term)",
         ),
     ),
     mutant(

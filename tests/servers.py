@@ -238,6 +238,45 @@ def postgres(name: str = "postgres", **settings: object) -> Iterator[Postgres]:
         server.remove()
 
 
+@contextmanager
+def pgbouncer(server: Postgres) -> Iterator[str]:
+    """The address of a pgbouncer in transaction mode before this server."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise Missing("no pgbouncer; install Debian's pgbouncer")
+    port, who = _free_port(), _unprivileged()
+    with tempfile.TemporaryDirectory(prefix="incumbent-pgbouncer-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "users").write_text(f'"postgres" "{server.password}"\n')
+        (folder / "ini").write_text(
+            f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = transaction\n"
+        )
+        process = subprocess.Popen(
+            [program, "-q", str(folder / "ini")], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+            preexec_fn=_end_with_parent, **who,  # noqa: PLW1509 one C call
+        )  # fmt: skip
+        try:
+            _await_port(port)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _await_port(port: int) -> None:
+    give_up = time.monotonic() + START
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            assert time.monotonic() < give_up, f"nobody listens on port {port}"
+            time.sleep(0.02)
+
+
 def _end_with_parent() -> None:
     """In the child: a test run that is killed leaves no server behind."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)

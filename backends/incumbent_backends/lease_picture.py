@@ -31,6 +31,20 @@ class Picture:
         """Every led election, for somebody who begins to watch."""
         return [snapshot(name, self._rows[name], term) for name, term in self._told.items()]
 
+    def leads(self, election: str) -> bool:
+        """Whether somebody was told to lead it."""
+        return election in self._told
+
+    def led_beside(self, session: str) -> int:
+        """Count the elections that other sessions lead."""
+        return sum(term.session != session for term in self._told.values())
+
+    def end_session(self, session: str) -> list[Snapshot]:
+        """Take in that a session is over, before any read has shown it; return what is news."""
+        self._live -= {session}
+        hanging = sorted(name for name, term in self._told.items() if term.session == session)
+        return [item for name in hanging if (item := self._news(name)) is not None]
+
     def has_vacant(self) -> bool:
         return len(self._rows) > len(self._told)
 

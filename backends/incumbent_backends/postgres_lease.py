@@ -6,7 +6,7 @@
 
 No clock is in the store. A session is a row whose `renewals` moves; a gateway ends another's only
 after it has itself seen that number stand still for the session's ttl × 1.02, by compare-and-swap.
-A term whose session is gone is a vacancy. See sql/postgres_lease_schema.sql and postgres_lease.sql.
+A term whose session is gone is a vacancy. See sql/postgres_schema.sql and postgres_lease.sql.
 """
 
 from collections.abc import AsyncGenerator, Collection
@@ -29,12 +29,18 @@ from incumbent_backends.lease_picture import FACTOR
 from incumbent_backends.lease_rows import Bid
 from incumbent_backends.postgres_hints import Hints
 from incumbent_backends.postgres_lane import Lane, Lanes
-from incumbent_backends.postgres_schema import SCHEMA, prepare
+from incumbent_backends.postgres_lease_sessions import LeaseSessions
+from incumbent_backends.postgres_rows import LEASE
+from incumbent_backends.postgres_schema import SCHEMA, Mechanism, prepare
 from incumbent_backends.postgres_server import Connection, Server
 from incumbent_backends.postgres_session import LeaseSession, RenewCall
 from incumbent_backends.postgres_watch import PostgresWatch
 
 LANES = 8  # connections for verbs: wins of a namespace queue for its counter anyway
+
+MECHANISM = Mechanism(
+    "postgres lease rows", 1, ("incumbent_namespace", "incumbent_session", "incumbent_term"), LEASE
+)
 
 LIMITS = Limits(
     kind="postgres",
@@ -66,9 +72,10 @@ class PostgresLease:
         self._renewals = Lane(self._server)
         self._lanes = Lanes(self._server, LANES)
         self._hints = Hints(self._lanes, options.namespace)
-        self._watch = PostgresWatch(
-            self._server, options.namespace, options.clock, self._hints, lambda: self._session.id
+        sessions = LeaseSessions(
+            options.namespace, options.clock, self._hints, lambda: self._session.id
         )
+        self._watch = PostgresWatch(self._server, options.namespace, sessions)
 
     @property
     def limits(self) -> Limits:
@@ -91,7 +98,7 @@ class PostgresLease:
         return self
 
     async def _open(self, db: Connection) -> None:
-        await prepare(db, self._namespace)
+        await prepare(db, self._namespace, MECHANISM)
         await self._session.open(db)
 
     async def __aexit__(self, *exc: object) -> None:

@@ -1,4 +1,4 @@
-"""Reading the lease rows of a PostgreSQL store."""
+"""Asking a PostgreSQL store: the statements of a mechanism, and reading one election's row."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,25 +10,35 @@ from incumbent_backends.statements import statements
 
 Names = Mapping[str, Any]
 
-SQL = {name: text.encode() for name, text in statements("postgres_lease.sql").items()}
+
+class Statements:
+    """The statements of one mechanism's file under sql/, and those that all of them share."""
+
+    def __init__(self, file: str) -> None:
+        texts = {**statements("postgres.sql"), **statements(file)}
+        self._texts = {name: text.encode() for name, text in texts.items()}
+
+    async def rows(
+        self, connection: Connection, statement: str, names: Names
+    ) -> list[tuple[Any, ...]]:
+        """Execute a statement that returns rows."""
+        return await (await connection.execute(self._texts[statement], names)).fetchall()
+
+    async def count(self, connection: Connection, statement: str, names: Names) -> int:
+        """Execute a statement; return how many rows it touched."""
+        return (await connection.execute(self._texts[statement], names)).rowcount
+
+    async def read_row(
+        self, connection: Connection, namespace: str, election: str
+    ) -> tuple[Row | None, Snapshot]:
+        """Read one election: its row, dead or alive, and what it means now."""
+        names = {"namespace": namespace, "election": election}
+        found = await self.rows(connection, "read", names)
+        if not found:
+            return None, snapshot(election, None, None)
+        row = Row(*found[0][:-1])
+        return row, snapshot(election, row, row.term() if found[0][-1] else None)
 
 
-async def rows(connection: Connection, statement: str, names: Names) -> list[tuple[Any, ...]]:
-    """Execute a statement that returns rows."""
-    return await (await connection.execute(SQL[statement], names)).fetchall()
-
-
-async def count(connection: Connection, statement: str, names: Names) -> int:
-    """Execute a statement; return how many rows it touched."""
-    return (await connection.execute(SQL[statement], names)).rowcount
-
-
-async def read_row(
-    connection: Connection, namespace: str, election: str
-) -> tuple[Row | None, Snapshot]:
-    """Read one election: its row, dead or alive, and what it means now."""
-    found = await rows(connection, "read", {"namespace": namespace, "election": election})
-    if not found:
-        return None, snapshot(election, None, None)
-    row = Row(*found[0][:-1])
-    return row, snapshot(election, row, row.term() if found[0][-1] else None)
+LEASE = Statements("postgres_lease.sql")
+rows, count, read_row = LEASE.rows, LEASE.count, LEASE.read_row

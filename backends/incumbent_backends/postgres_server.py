@@ -8,8 +8,9 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import psycopg
@@ -36,7 +37,7 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "5000",
 }
-_HOW = "write postgres://user:password@host:5432/database"
+_SCHEME = re.compile(r"postgres(ql)?(\+[a-z]+)?")  # what follows the plus is a driver's name
 
 SQL = {name: text.encode() for name, text in statements("postgres.sql").items()}
 
@@ -44,16 +45,21 @@ SQL = {name: text.encode() for name, text in statements("postgres.sql").items()}
 def parse_url(url: str) -> dict[str, Any]:
     """Return the connection parameters of a postgres:// or postgresql:// URL; offline."""
     scheme, _, rest = url.partition("://")
-    if scheme.lower() not in ("postgres", "postgresql"):
-        raise Rejected(f"a PostgreSQL store's URL begins with postgres: {_HOW}")
+    if not _SCHEME.fullmatch(scheme.lower()):
+        raise Rejected(f"a PostgreSQL store's URL begins with postgres: {_how('postgres')}")
+    how = _how(scheme.lower())
     try:
         given = conninfo_to_dict(f"postgresql://{rest}")
     except psycopg.ProgrammingError:  # its text repeats parts of the URL
-        raise Rejected(f"this PostgreSQL URL cannot be read: {_HOW}") from None
+        raise Rejected(f"this PostgreSQL URL cannot be read: {how}") from None
     ports = str(given.get("port") or 5432).split(",")
     if re.search(r"[\x00-\x1f]", url) or not all(re.fullmatch(r"\d{0,5}", port) for port in ports):
-        raise Rejected(f"this PostgreSQL URL cannot be read: {_HOW}")
+        raise Rejected(f"this PostgreSQL URL cannot be read: {how}")
     return {**_DEFAULTS, **given}
+
+
+def _how(scheme: str) -> str:
+    return f"write {scheme}://user:password@host:5432/database"
 
 
 class _Who(NamedTuple):
@@ -85,9 +91,12 @@ class Server:
     def translate(self, error: psycopg.Error) -> BackendError:
         return translate(error, at_start=not self._opened)
 
-    async def connect(self) -> Connection:
-        """Make a connection, ask who answers, and settle how it behaves. Raises BackendError."""
-        connection = await self._connect()
+    async def connect(self, parameters: Mapping[str, str] = MappingProxyType({})) -> Connection:
+        """Make a connection, ask who answers, and settle how it behaves. Raises BackendError.
+
+        `parameters` are libpq's and outdo those of the URL.
+        """
+        connection = await self._connect({**self._parameters, **parameters})
         try:
             await self.ask(connection, self._prepare(connection))
         except psycopg.Error as error:
@@ -98,15 +107,13 @@ class Server:
             raise
         return connection
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, parameters: Mapping[str, Any]) -> Connection:
         """Connect, to the end even if nobody waits for it any more.
 
         libpq has nobody to close a connection that is given up half-way: the server would wait for
         the rest of it for a minute.
         """
-        made = asyncio.ensure_future(
-            psycopg.AsyncConnection.connect(**self._parameters, autocommit=True)
-        )
+        made = asyncio.ensure_future(psycopg.AsyncConnection.connect(**parameters, autocommit=True))
         try:
             await asyncio.wait({made}, timeout=ANSWER)
         except asyncio.CancelledError:
@@ -149,8 +156,8 @@ class Server:
     def _unfit(self, who: _Who, backend_pid: int) -> Iterator[str]:
         if who.backend_pid != backend_pid:
             yield (
-                "a pooler stands before this PostgreSQL, so the settings of a connection and NOTIFY"
-                " cannot be relied on: connect to the server itself"
+                "a pooler stands before this PostgreSQL, so a connection's settings and locks and"
+                " NOTIFY cannot be relied on: connect to the server itself"
             )
         if not who.fsync:
             yield (
@@ -162,16 +169,19 @@ class Server:
         if who.version < OLDEST:
             yield f"this PostgreSQL is {who.version // 10000}; Incumbent needs 15 or newer"
 
-    async def ask(self, connection: Connection, work: Coroutine[Any, Any, T]) -> T:
+    async def ask(
+        self, connection: Connection, work: Coroutine[Any, Any, T], seconds: float | None = None
+    ) -> T:
         """Run what talks on a connection, to its end or to that of the connection.
 
-        When it takes longer than ANSWER (Unavailable) or is cancelled, the socket is shut: nothing
-        more is sent, and what the server had received by then it does or not. psycopg's own way
-        would be to ask the server to cancel, and to wait: long where the network is silent.
+        When it takes longer than so many seconds (None: ANSWER; Unavailable) or is cancelled, the
+        socket is shut: nothing more is sent, and what the server had received by then it does or
+        not. psycopg's own way would be to ask the server to cancel, and to wait: long where the
+        network is silent.
         """
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task}, timeout=ANSWER)
+            await asyncio.wait({task}, timeout=ANSWER if seconds is None else seconds)
         finally:
             task.add_done_callback(_retrieve)  # nobody may be left to hear what it has to say
             if not task.done():

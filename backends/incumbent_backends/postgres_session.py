@@ -18,7 +18,6 @@ import psycopg
 from incumbent_backends.api import (
     Claim,
     Options,
-    Rejected,
     Renewal,
     Snapshot,
     Term,
@@ -27,6 +26,7 @@ from incumbent_backends.api import (
 from incumbent_backends.lease_promise import Promise
 from incumbent_backends.lease_rows import Bid, Row, Step, decide, snapshot
 from incumbent_backends.postgres_rows import count, read_row, rows
+from incumbent_backends.postgres_schema import no_counter
 from incumbent_backends.postgres_server import Connection
 
 TRIES = 4  # of a bid whose vacancy changes under it without being won by anybody
@@ -60,7 +60,7 @@ class LeaseSession:
         fresh = secrets.token_hex(16)
         names = self._names(session=fresh, backend_ttl_ms=self._promise.own_ms)
         if not await count(db, "open_session", names):
-            raise self._no_counter()
+            raise no_counter(self._namespace)
         self.id = fresh
 
     async def close(self, db: Connection) -> None:
@@ -190,7 +190,7 @@ class LeaseSession:
         """Raise if this session or the namespace's counter is why nothing was written."""
         ((lives, counted),) = await rows(db, "standing", self._names())
         if not counted:
-            raise self._no_counter()
+            raise no_counter(self._namespace)
         if not lives:
             raise Unavailable("this gateway's session in PostgreSQL has ended; renewing opens one")
 
@@ -201,12 +201,6 @@ class LeaseSession:
 
     def _names(self, **more: object) -> dict[str, Any]:
         return {"namespace": self._namespace, "session": self.id, **more}
-
-    def _no_counter(self) -> Rejected:
-        return Rejected(
-            f"the row of namespace {self._namespace!r} in incumbent_namespace was deleted; put it"
-            " back with a last_token above every token ever granted"
-        )
 
 
 async def _written(db: Connection, statement: str, names: dict[str, Any]) -> Row | None:

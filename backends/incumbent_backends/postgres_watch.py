@@ -1,4 +1,4 @@
-"""Watching lease rows in PostgreSQL: one task a backend, which tells changes, ends silent sessions.
+"""Watching a PostgreSQL store: one task a backend, which tells changes and tends the sessions.
 
 A NOTIFY names an election that has changed: its row is read at once. That is a hint and may be
 lost, so every 250 ms, and when somebody begins to watch, a whole look compares a digest of all rows
@@ -7,25 +7,21 @@ that takes a tenth of the time at most. Each look is one snapshot of the databas
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 import psycopg
 
-from incumbent_backends.api import BackendError, Clock, Snapshot, Synced, Unavailable
-from incumbent_backends.lease_picture import Patience, Picture, SessionRow
-from incumbent_backends.lease_rows import Row
-from incumbent_backends.postgres_hints import SESSIONS, Hints, channel
-from incumbent_backends.postgres_rows import count, rows
+from incumbent_backends.api import BackendError, Snapshot, Synced, Unavailable
+from incumbent_backends.lease_picture import Picture
+from incumbent_backends.lease_rows import snapshot
+from incumbent_backends.postgres_hints import SESSIONS, channel
+from incumbent_backends.postgres_look import POLL, Look, Sessions
 from incumbent_backends.postgres_server import Connection, Server
 
-POLL = 0.25  # between two looks, unless a hint or a newcomer comes first
 REST = 0.002  # from a hint to the look: so many changes are one look
 SWEEP = 10.0  # vacant rows stay this long
 AGAIN = 0.25  # after an error
-
-_log = logging.getLogger(__name__)
 
 
 class Subscriber:
@@ -59,74 +55,22 @@ class Subscriber:
                 raise Unavailable(self._error)
 
 
-class Look:
-    """What is read, when, into a picture. Begun anew after an error, on a new connection."""
-
-    def __init__(self, db: Connection, namespace: str, clock: Clock, patience: Patience) -> None:
-        self.picture = Picture()
-        self._db = db
-        self._names = {"namespace": namespace}
-        self._clock = clock
-        self._patience = patience
-        self._digest = ""  # of what the picture was drawn from; "" when it went on from there
-        self._whole_at = 0.0
-
-    async def look(self, hinted: Iterable[str], *, whole: bool) -> list[Snapshot]:
-        """Read the sessions, what the hints name, and all that differs if a whole look is due."""
-        changed, gone = set(hinted), set[str]()
-        digest, started = self._digest, time.monotonic()
-        whole = whole or started >= self._whole_at
-        async with self._db.transaction():  # REPEATABLE READ, READ ONLY
-            live = await self._read_sessions()
-            if whole:
-                ((digest,),) = await rows(self._db, "digest", self._names)
-            if digest != self._digest:
-                outline = await rows(self._db, "outline", self._names)
-                differing, gone_now = self.picture.differing(outline)
-                changed.update(differing)
-                gone.update(gone_now)
-            found = await self._rows_of(changed) if changed else []
-        self._digest = digest if whole or not changed else ""
-        if whole:
-            ended = time.monotonic()
-            self._whole_at = ended + max(POLL, 9 * (ended - started))
-        gone.update(changed.difference(row.election for row in found))
-        return self.picture.update(live, found, gone)
-
-    async def _read_sessions(self) -> frozenset[str]:
-        sessions = [SessionRow(*row) for row in await rows(self._db, "sessions", self._names)]
-        self._patience.observe(sessions, self._clock.now())  # read after the read: its arrival
-        return frozenset(session.id for session in sessions)
-
-    async def _rows_of(self, elections: Iterable[str]) -> list[Row]:
-        names = {**self._names, "elections": list(elections)}
-        return [Row(*row) for row in await rows(self._db, "rows_of", names)]
-
-
 class PostgresWatch:
     """The task. It runs from start() to close(), watched or not: silent sessions must end."""
 
-    def __init__(
-        self,
-        server: Server,
-        namespace: str,
-        clock: Clock,
-        hints: Hints,
-        own_session: Callable[[], str],
-    ) -> None:
+    def __init__(self, server: Server, namespace: str, sessions: Sessions) -> None:
         self._server = server
         self._namespace = namespace
-        self._clock = clock
-        self._hints = hints
-        self._own_session = own_session
-        self._patience = Patience()  # outlives a look that failed: the renewals seen stay seen
+        self._sessions = sessions
         self._wake = asyncio.Event()
         self._subscribers: list[Subscriber] = []
         self._newcomers: list[Subscriber] = []
         self._answered: list[Snapshot] = []  # what verbs here have told
+        self._owed: set[str] = set()  # vacant elections of which somebody who watches must hear
         self._hinted: set[str] = set()
         self._sweep_at = 0.0
         self._vacant: dict[str, int] = {}  # at the last sweep
+        self._look: Look | None = None  # while its connection stands
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -137,6 +81,21 @@ class PostgresWatch:
         """A verb has told its caller this: the watch must tell it, or what became of it."""
         self._answered.append(snapshot)
         self._wake.set()
+
+    def session_over(self, session: str, elections: Iterable[str]) -> None:
+        """Tell at once what hung on a session that is known here to be over, then look.
+
+        Among it terms that were never told, and if nobody watches now, whoever watches next.
+        """
+        self._owed.update(elections)
+        if self._look is not None:
+            self._look.picture.end_session(session)
+            self._tell_owed(self._look.picture)
+        self._wake.set()
+
+    def led_beside(self, session: str) -> int:
+        """How many elections of the namespace other sessions lead, as last read."""
+        return 0 if self._look is None else self._look.picture.led_beside(session)
 
     async def close(self) -> None:
         """End the task, and every watch with it."""
@@ -184,53 +143,46 @@ class PostgresWatch:
                 psycopg.sql.Identifier(channel(self._namespace))
             )
             await self._server.ask(db, db.execute(listen))
-            look = Look(db, self._namespace, self._clock, self._patience)
+            look = self._look = Look(db, self._namespace, self._sessions)
             while True:
                 await self._server.ask(db, self._tick(db, look))
                 await self._pause(db)
         finally:
+            self._look = None
             self._server.discard(db)
 
     async def _tick(self, db: Connection, look: Look) -> None:
-        newcomers, self._newcomers = self._newcomers, []
-        told = list(self._subscribers)
-        self._subscribers += newcomers
+        newcomers = list(self._newcomers)
         answered, self._answered = self._answered, []
         hinted, self._hinted = self._hinted - {SESSIONS}, set()
         look.picture.owe(answered)
         hinted.update(answer.election for answer in answered)
         news = await look.look(hinted, whole=bool(newcomers))
-        for subscriber in told if news else ():
-            subscriber.tell(news)
-        for subscriber in newcomers:
+        for session in self._sessions.over():
+            news += look.picture.end_session(session)
+        self._tell(news)
+        self._tell_owed(look.picture)
+        for subscriber in [each for each in newcomers if each in self._newcomers]:
+            self._newcomers.remove(subscriber)  # until now it has missed nothing
+            self._subscribers.append(subscriber)
             subscriber.tell(look.picture.all_led(), synced=True)
-        await self._end_silent(db)
+        if self._owed and self._subscribers:
+            self._wake.set()  # they follow what the newcomers were told
+        if await self._sessions.tend(db, news):
+            self._wake.set()
         if time.monotonic() >= self._sweep_at:
-            await self._sweep(db, look.picture)
+            await self._sweep(look)
 
-    async def _end_silent(self, db: Connection) -> None:
-        for session in self._patience.silent(self._clock.now()):
-            if session.id == self._own_session():
-                continue
-            names = {
-                "namespace": self._namespace, "session": session.id, "renewals": session.renewals,
-            }  # fmt: skip
-            if await count(db, "kill_session", names):
-                _log.info("ended the silent session %s", session.id)
-                self._hints.tell([SESSIONS])
-                self._wake.set()
-
-    async def _sweep(self, db: Connection, picture: Picture) -> None:
+    async def _sweep(self, look: Look) -> None:
         """Forget the elections that were vacant at the same version the last time."""
-        vacant = picture.vacant()
+        vacant = look.picture.vacant()
         old = {
             name: version for name, version in vacant.items() if self._vacant.get(name) == version
         }
         self._vacant = vacant
         self._sweep_at = time.monotonic() + SWEEP
         if old:
-            names = {"elections": list(old), "versions": list(old.values())}
-            await count(db, "sweep", {"namespace": self._namespace, **names})
+            await look.forget(old)
 
     async def _pause(self, db: Connection) -> None:
         """Await a hint, a word from here, or the time of the next look."""
@@ -247,12 +199,26 @@ class PostgresWatch:
         await asyncio.sleep(REST)  # whoever wrote is answered first
         _take_hints(db)
 
+    def _tell(self, news: Sequence[Snapshot]) -> None:
+        for subscriber in self._subscribers if news else ():
+            subscriber.tell(news)
+
+    def _tell_owed(self, picture: Picture) -> None:
+        if self._subscribers and self._owed:
+            vacant = [name for name in sorted(self._owed) if not picture.leads(name)]
+            self._tell([snapshot(name, None, None) for name in vacant])
+            self._owed.clear()
+
     def _fail(self, error: str) -> None:
         failed = self._subscribers + self._newcomers
         self._subscribers, self._newcomers = [], []
         self._answered.clear()  # whoever watches next is told all there is
+        ended = [snapshot(name, None, None) for name in sorted(self._owed)]
         for subscriber in failed:
+            subscriber.tell(ended)  # that is known here, though the server cannot be reached
             subscriber.fail(error)
+        if failed:
+            self._owed.clear()
 
 
 def _take_hints(db: Connection) -> None:

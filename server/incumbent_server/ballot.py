@@ -257,6 +257,9 @@ class Ballot:
             self._learn(term)
         elif term is None or term.token > seat.term.token:
             self.picture.doubt = True
+            seat.missing = (
+                seat.missing or not self.moves_terms
+            )  # its own dead session needs no store
         elif term.token == seat.term.token and term.attempt > seat.candidacy.entry.attempt:
             self._vacate(Reason.SUPERSEDED, doom=False)
             self._learn(term)

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 import pytest
@@ -14,51 +12,33 @@ from incumbent_backends.api import Backend, Options, Synced
 from incumbent_backends.conformance import BackendConformance, BackendMachine, FakeClock, Harness
 from incumbent_backends.postgres_hints import channel
 from incumbent_backends.postgres_lease import PostgresLease
-from tests.proxies import Proxy, proxied
-from tests.servers import shared
+from tests.conformance.postgres_harness import ServerHarness
 
 
-class PostgresHarness(Harness):
-    """A namespace of its own in a shared server, and a proxy of its own before each backend."""
-
-    def __init__(self, store: str) -> None:
-        super().__init__()
-        self._server = shared(store)
-        self._ends = AsyncExitStack()
-        self._proxies: dict[Backend, Proxy] = {}
-        self._next = self._server.address
+class PostgresHarness(ServerHarness):
+    """Sessions are rows, and end when nobody renews them."""
 
     async def __aexit__(self, *exc: object) -> None:
         await super().__aexit__(*exc)
-        await self._ends.aclose()
         self.run("DELETE FROM incumbent_term WHERE namespace LIKE %s || '%%'", self.namespace)
         self.run("DELETE FROM incumbent_session WHERE namespace LIKE %s || '%%'", self.namespace)
 
-    async def open(
-        self, *, backend_ttl: timedelta | None = None, namespace: str | None = None
-    ) -> Backend:
-        proxy = await self._ends.enter_async_context(proxied(self._server.address))
-        self._next = proxy.target
-        backend = await super().open(backend_ttl=backend_ttl, namespace=namespace)
-        self._proxies[backend] = proxy
-        return backend
-
     def build(self, *, namespace: str, backend_ttl: timedelta) -> PostgresLease:
         # A clock that stands still each: for them nobody is ever silent.
-        return self._build(Options(namespace, backend_ttl, FakeClock()), self._next)
+        return self._build(Options(namespace, backend_ttl, FakeClock()), self.next)
 
     def _build(self, options: Options, address: str) -> PostgresLease:
-        return PostgresLease(self._server.url().replace(self._server.address, address), options)
+        return PostgresLease(self.server.url().replace(self.server.address, address), options)
 
     async def expire(self, backend: Backend) -> None:
         session, clock = backend.session, FakeClock()
         options = Options(self.namespace, self.backend_ttl, clock)
-        async with self._build(options, self._server.address) as undertaker:
+        async with self._build(options, self.server.address) as undertaker:
             watch = undertaker.watch()
             while not isinstance(await anext(watch), Synced):  # it has seen everybody
                 pass
             await watch.aclose()
-            with psycopg.connect(self._server.url()) as db:
+            with psycopg.connect(self.server.url()) as db:
                 # The clock jumps while the others' rows are locked: whoever reads their old
                 # renewals cannot end them, and the new ones are read after the jump only.
                 db.execute(
@@ -72,13 +52,6 @@ class PostgresHarness(Harness):
                 while session in await self.living_sessions():
                     await asyncio.sleep(0.002)
 
-    async def cut(self, backend: Backend) -> None:
-        self._proxies[backend].refuses = True
-        self._proxies[backend].reset()
-
-    async def heal(self, backend: Backend) -> None:
-        self._proxies[backend].refuses = False
-
     async def delete(self, election: str) -> None:
         statement = "DELETE FROM incumbent_term WHERE election = %s AND namespace = %s"
         self.run(statement, election, self.namespace)
@@ -89,17 +62,6 @@ class PostgresHarness(Harness):
     async def living_sessions(self) -> Collection[str]:
         statement = "SELECT id FROM incumbent_session WHERE namespace = %s"
         return [str(row[0]) for row in self.run(statement, self.namespace)]
-
-    async def tamper_marker(self) -> str:
-        statement = "UPDATE incumbent_namespace SET mechanism = 'abacus' WHERE name = %s"
-        self.run(statement, self.namespace)
-        return "abacus"
-
-    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Say something to the database by hand."""
-        with psycopg.connect(self._server.url(), autocommit=True) as db:
-            cursor = db.execute(statement.encode(), values)
-            return cursor.fetchall() if cursor.description else []
 
 
 class TestPostgresLease(BackendConformance):

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -42,18 +42,26 @@ def on(url: str, folder: Path) -> Gateways:
     return gateways
 
 
-@pytest.fixture
-def gateways(tmp_path: Path) -> Iterator[Gateways]:
-    """Gateways on a database of this test's own."""
+@contextmanager
+def database() -> Iterator[str]:
+    """The URL of a database of this test's own."""
     url, name = shared(STORE).url(), f"e2e_{secrets.token_hex(6)}"
     with closing(psycopg.connect(url, autocommit=True)) as db:
         db.execute(f"CREATE DATABASE {name}".encode())
-        gateways = on(f"{url.rpartition('/')[0]}/{name}", tmp_path)
+        try:
+            yield f"{url.rpartition('/')[0]}/{name}"
+        finally:
+            db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    with database() as url:
+        gateways = on(url, tmp_path)
         try:
             yield gateways
         finally:
             gateways.stop_all()
-            db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

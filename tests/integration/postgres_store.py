@@ -1,6 +1,7 @@
 """A PostgreSQL store for the tests special to it: options, hands in the tables."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import psycopg
+import pytest
 
-from incumbent_backends.api import BackendError, Clock, Options, Unavailable
+from incumbent_backends.api import Backend, BackendError, Clock, Options, Rejected, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.postgres_lease import PostgresLease
 from tests.integration.verbs import SECOND
@@ -33,6 +35,25 @@ def sql(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as db:
         cursor = db.execute(statement.encode(), values or None)
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def scratch_database(url: str) -> Iterator[str]:
+    """The name of a database for the block."""
+    name = f"test_{secrets.token_hex(4)}"
+    sql(url, f"CREATE DATABASE {name}")
+    yield name
+    sql(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def refusal(backend: Backend) -> str:
+    """The one sentence with which a backend refuses to open, without anything unseemly in it."""
+    with pytest.raises(Rejected) as caught:
+        await backend.__aenter__()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert not any(word in text for word in ("SELECT", "INSERT", "127.0.0.1", "://"))
+    return text
 
 
 @contextmanager

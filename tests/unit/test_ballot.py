@@ -604,6 +604,22 @@ def test_drain_of_a_store_that_cannot_move_frees_what_is_no_longer_trusted(ends:
     assert booth.op() == Release(term(7, "ann"))
 
 
+def test_where_terms_cannot_move_nothing_is_promised_while_news_are_in_doubt() -> None:
+    """Such a store's driver knows that its session broke, though the store cannot be asked."""
+    booth = Booth(moves_terms=False)
+    ann = booth.lead(entry("ann"))
+    booth.news(None)
+    assert booth.op() == Read()
+    booth.ballot.failed()
+    booth.beat(ann, 1)
+    assert booth.view(ann) is None
+    booth.op()
+    booth.read(term(7, "ann"))
+    view = booth.view(ann)
+    assert view is not None
+    assert (view.state, view.sequence) == (State.LEADING, 1)
+
+
 def test_drain_turns_everybody_away() -> None:
     booth = Booth()
     booth.lead(entry("eve"))

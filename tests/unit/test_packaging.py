@@ -119,6 +119,7 @@ def test_drivers_of_the_wheel_are_entry_points(wheels: Mapping[str, Path], tmp_p
         "sqlite Sqlite",
         f"postgres the driver for 'postgres' {lacks}",
         f"postgresql the driver for 'postgresql' {lacks}",
+        f"postgres+advisory the driver for 'postgres+advisory' {lacks}",
     } <= set(ran.stdout.splitlines())
 
 

@@ -5,10 +5,12 @@ import pytest
 from incumbent_server.__main__ import main
 
 
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgres://"])
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgres://", "postgres+advisory"])
 def test_the_tables_of_a_store(scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", scheme]) == 0
-    assert "CREATE TABLE IF NOT EXISTS incumbent_term" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "CREATE TABLE IF NOT EXISTS incumbent_term" in told
+    assert "CREATE TABLE IF NOT EXISTS incumbent_lock_term" in told
 
 
 @pytest.mark.parametrize(

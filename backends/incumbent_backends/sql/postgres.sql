@@ -1,4 +1,5 @@
--- What every PostgreSQL driver says to a connection that it has just made. Parameters are named.
+-- What every PostgreSQL driver says: to a connection that it has just made, about the tables and the
+-- marker, and to the other gateways. Parameters are named.
 
 -- who --
 -- Which server answers, and whether it will do.
@@ -20,3 +21,24 @@ SELECT set_config('synchronous_commit', 'on', false),
        set_config('TimeZone', 'UTC', false),
        set_config('DateStyle', 'ISO', false),
        set_config('bytea_output', 'hex', false)
+
+-- tables --
+-- How many of ours are there.
+SELECT count(to_regclass(name)) FROM unnest(%(tables)s::text[]) AS name
+
+-- schema_lock --
+-- One gateway at a time makes the tables; freed with the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('incumbent schema', 0))
+
+-- marked --
+SELECT mechanism, layout FROM incumbent_namespace WHERE name = %(namespace)s
+
+-- marker --
+-- Write the namespace's marker once; who comes second compares.
+INSERT INTO incumbent_namespace (name, mechanism, layout)
+VALUES (%(namespace)s, %(mechanism)s, %(layout)s)
+ON CONFLICT (name) DO NOTHING
+
+-- notify --
+-- A hint to the other gateways: these have changed.
+SELECT pg_notify(%(channel)s, hint) FROM unnest(%(hints)s::text[]) AS hint

@@ -1,27 +1,9 @@
 -- What the lease-row driver says to PostgreSQL. Each statement commits by itself (READ COMMITTED), so
 -- a gateway that is frozen between two of them holds no lock. Parameters are named.
 
--- tables --
--- How many of ours are there.
-SELECT count(to_regclass(name))
-FROM unnest(ARRAY['incumbent_namespace', 'incumbent_session', 'incumbent_term']) AS name
-
--- schema_lock --
--- One gateway at a time makes the tables; freed with the transaction.
-SELECT pg_advisory_xact_lock(hashtextextended('incumbent schema', 0))
-
--- marked --
-SELECT mechanism, layout FROM incumbent_namespace WHERE name = %(namespace)s
-
 -- leftovers --
 -- Terms of a namespace without its counter: somebody deleted it.
 SELECT EXISTS (SELECT FROM incumbent_term WHERE namespace = %(namespace)s)
-
--- marker --
--- Write the namespace's marker once; who comes second compares.
-INSERT INTO incumbent_namespace (name, mechanism, layout)
-VALUES (%(namespace)s, %(mechanism)s, %(layout)s)
-ON CONFLICT (name) DO NOTHING
 
 -- raise_counter --
 -- At start only: a counter lowered by hand goes up to what the terms prove.
@@ -222,7 +204,3 @@ SELECT election, version, token, session, holder, attempt, candidate, value,
        backend_ttl_ms, begin_time::text
 FROM incumbent_term
 WHERE namespace = %(namespace)s AND election = ANY(%(elections)s)
-
--- notify --
--- A hint to the other gateways: these have changed.
-SELECT pg_notify(%(channel)s, hint) FROM unnest(%(hints)s::text[]) AS hint

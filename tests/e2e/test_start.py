@@ -98,6 +98,8 @@ def test_interrupted_while_it_waits_for_its_store(gateways: Gateways) -> None:
     waiting.await_line("store not available, trying again", 10)
     waiting.process.send_signal(signal.SIGINT)
     assert waiting.wait() == 130
+    assert waiting.unreadable == ["incumbent-server: interrupted before it served"]
+    waiting.unreadable.clear()
 
 
 def test_a_port_taken_by_another_gateway(gateways: Gateways) -> None:

@@ -63,7 +63,7 @@ async def test_a_number_that_is_none_is_refused_at_the_hand_or_at_the_reading(
 ) -> None:
     """SQLite keeps any type in any column; a text for a token would stop whoever compares it."""
     term = await lead(backend)
-    statement = f"UPDATE incumbent_term SET {column} = 'many'"  # noqa: S608
+    statement = f"UPDATE incumbent_term SET {column} = 'many'"
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
         sql(path, statement)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:

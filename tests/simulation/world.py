@@ -14,6 +14,11 @@ def dice(seed: int, name: str) -> random.Random:
     return random.Random(f"{seed}/{name}")
 
 
+def _wake(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_result(None)
+
+
 class SimWorld:
     """What `incumbent_server.clock.World` and the drivers' Clock ask for."""
 
@@ -28,7 +33,12 @@ class SimWorld:
         return self._origin + self._rate * self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(GRAIN, seconds / self._rate))
+        done = self._loop.create_future()
+        timer = self._loop.call_later(max(GRAIN, seconds / self._rate), _wake, done)
+        try:
+            await done
+        finally:
+            timer.cancel()
 
     def true(self, instant: float) -> float:
         """Tell at which virtual time this clock shows `instant`."""

@@ -10,14 +10,14 @@ import math
 from itertools import count
 from typing import TYPE_CHECKING
 
-from incumbent._state import Candidacy, Enter
+from incumbent._state import DRAINING, Candidacy, Enter
 from incumbent_server.candidacy import Entry
 from tests.histories.events import Broke, Called, Entered, Held, Outcome, Returned, Waiting
 from tests.simulation import foreign, messages
 from tests.simulation.belief import Belief
 from tests.simulation.legs import Leg, Wishes, resign
 from tests.simulation.loop import Process
-from tests.simulation.messages import Heartbeat, Over, Present, Proclaim
+from tests.simulation.messages import Heartbeat, Over, Present, Proclaim, Resign
 from tests.simulation.world import GRAIN, SimWorld
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Candidate:
         self._note("over", self.state.reason or self.state.refused)
         if self._resigns:
             await self._farewell()
+        elif self.state.reason == DRAINING and self.wishes.keep:
+            self.legs[-1].stream.up.send(Resign())  # so that its term need not run out
         for leg in self.legs:
             leg.close()
 

@@ -352,3 +352,37 @@ def test_who_resigns_while_an_older_wish_of_its_credential_is_under_way_is_told_
     assert booth.reason(again) is None
     assert booth.op() is None
     assert booth.ballot.idle
+
+
+def test_a_term_that_ended_between_two_looks_of_the_watch_is_missed_within_a_second() -> None:
+    booth = Booth()
+    ann = booth.enter(entry("ann"))
+    booth.acquire()
+    booth.answer(MINE)
+    booth.wait(0.5)
+    assert booth.op() is None  # the watch has time to tell of it
+    booth.wait(0.2)
+    assert isinstance(booth.op(), Read)
+    booth.read(None)
+    assert booth.reason(ann) is Reason.BACKEND_LOST
+
+
+def test_a_term_that_the_watch_told_of_is_not_read() -> None:
+    booth = Booth()
+    booth.lead(entry("ann"))
+    booth.wait(1.0)
+    assert booth.op() is None
+
+
+def test_a_successor_that_only_an_answer_told_of_is_read_again() -> None:
+    booth = Booth()
+    booth.lead(entry("ann"))
+    booth.enter(entry("bob"))
+    booth.news(None)
+    assert isinstance(booth.op(), Read)
+    booth.read(term(8, "eve", session=THERE))  # it ends before the watch looks again
+    assert booth.op() is None
+    booth.wait(1.1)
+    assert isinstance(booth.op(), Read)
+    booth.read(None)
+    assert booth.acquire().holder == "bob"

@@ -60,8 +60,9 @@ class Promises:
         if winner is None or term.attempt > 1:
             return
         for other in self._served:
-            if other.waits_in(term.election) and other.ticket < winner.ticket:
-                attendance = other.attendance
+            attendance = other.attendance
+            came_back = now - attendance.since < self._ttl  # perhaps after the bid for the winner
+            if other.waits_in(term.election) and other.ticket < winner.ticket and not came_back:
                 attendance.heard(now)
                 if attendance.gap <= STEADY * min(other.ttl, self._ttl):
                     self._broke(f"{term.holder} overtook {other.holder}", term)

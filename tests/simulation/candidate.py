@@ -88,6 +88,11 @@ class Candidate:
             self._act_at = min(self._act_at, self.world.now() + 0.2)
         self._wake.set()
 
+    def give_up(self) -> None:
+        """Wait no longer."""
+        self._give_up_at = self.world.now()
+        self._wake.set()
+
     def move(self, to: int | None = None) -> None:
         """Give the stream up though nothing is wrong with it, and enter at the next gateway."""
         if self.legs and not self.legs[-1].ended:
@@ -114,7 +119,8 @@ class Candidate:
         elif now >= self._work_at:
             self._work(now)
         elif now >= self._proclaim_at:
-            self._proclaim_at, self._wanted = math.inf, b"%d" % next(self._values)
+            self._proclaim_at = now + self.wishes.pace * (0.5 + self.world.rng.random())
+            self._wanted = b"%d" % next(self._values)
             self.legs[-1].send(Proclaim(self._wanted))
         else:
             return False
@@ -220,7 +226,11 @@ class Candidate:
                 return
         elif not self.state.over:
             self._check(leg, message)
+        over = self.state.over
         self.state.heard(leg.attempt, told, now)
+        if self.state.over and not over and leg is not self.legs[-1]:
+            says = "what an older stream was told ended it"
+            self.site.history.record(Broke, self.name, says, self.wishes.election)
         for older in self.legs[:-1] if self.state.answered else ():
             older.close()
         view = message.view

@@ -20,6 +20,7 @@ VACANCY = 3.0  # seconds that an election with candidates may stay vacant when n
 RECOVERY = 5.0  # … and when everything has just been mended: nobody retries more seldom than that
 QUEUE_BOUND = 25.0  # seconds in which every client has led once more, after the calm
 CALM = 5.0  # seconds for which vacancies are measured
+GHOSTLY = 10.0  # seconds: no ttl in use is longer, and who leads says something more often
 
 
 @dataclass(slots=True)
@@ -71,6 +72,7 @@ class Scenario:
         await self._until(settled)
         self._bound(VACANCY)
         await self._until(settled + CALM)
+        self._look_for_ghosts()
         self.strikes.delete_by_hand(TOLD_WITHIN)
         await self._until(settled + 2 * CALM)
         self._bound(None)
@@ -96,6 +98,15 @@ class Scenario:
         for who in self.place.everybody:
             who.process.thaw()
             self.strikes.restart(who)
+
+    def _look_for_ghosts(self) -> None:
+        """Look for terms whose holder has long been gone: nobody would ever lead again."""
+        since = self.loop.time() - GHOSTLY
+        heard = {event.who for event in self.history.events if event.at > since}
+        for election in self.place.elections:
+            term = self.place.store.truth.term(election)
+            if term is not None and term.holder not in heard:
+                self.history.record(events.Left, "store", f"#{term.token} of {term.holder}")
 
     async def _finish(self) -> None:
         self.history.note("scenario", "finishing")

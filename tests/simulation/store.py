@@ -35,7 +35,8 @@ class Weather:
     silent: bool = False  # requests vanish
     mute: bool = False  # answers vanish
     verbs: tuple[str, ...] = ()  # whom it hits; none named: all
-    relents: bool = False  # it clears up as soon as the gateway counts its session as lost
+    # It clears up as soon as the gateway counts its session as lost; what vanished arrives then.
+    relents: bool = False
 
 
 FAIR = Weather()
@@ -114,6 +115,7 @@ class SimStore(MemoryStore):
         self.truth = TruthfulSpace(history, push=push)
         self.weather: dict[str, Weather] = {}
         self.whims: dict[tuple[str, str], Weather] = {}  # by gateway and verb, before the weather
+        self._held: dict[str, list[_Request]] = {}  # by weather that relents, of each gateway
 
     def space(self, namespace: str) -> Space:
         return self.truth
@@ -121,7 +123,10 @@ class SimStore(MemoryStore):
     def lost(self, gateway: str) -> None:
         """Take in that a gateway counts its session as lost."""
         if self.weather[gateway].relents:
-            self.weather[gateway] = Weather()
+            self.weather[gateway] = fair = Weather()
+            for request in self._held.pop(gateway, ()):
+                request.weather = fair
+                self._after(self._delay(fair), self._arrived, request)
 
     async def perform(self, call: Call, step: Callable[[], T]) -> T:
         process = current()
@@ -140,6 +145,10 @@ class SimStore(MemoryStore):
             self._after(there, request.fail)
         elif not weather.silent:
             self._after(there, self._arrived, request)
+        elif weather.relents:
+            held = self._held.get(process.name, ())
+            pending = [each for each in held if not each.answer.done()]
+            self._held[process.name] = [*pending, request]
         if call.verb not in AWAITED:
             self._after(PATIENCE, request.fail)
         result: T = await request.answer

@@ -7,6 +7,7 @@ from tests.simulation.loop import SimLoop
 
 DRIFT = 0.01  # the contract's bound on clock rates
 GRAIN = 1e-6  # no sleep is shorter, as on a real machine: time always moves
+EARLY = 1e-5  # seconds by which a timer may fire early, as on a real machine
 
 
 def dice(seed: int, name: str) -> random.Random:
@@ -34,7 +35,8 @@ class SimWorld:
 
     async def sleep(self, seconds: float) -> None:
         done = self._loop.create_future()
-        timer = self._loop.call_later(max(GRAIN, seconds / self._rate), _wake, done)
+        seconds = seconds / self._rate - EARLY * self.rng.random()
+        timer = self._loop.call_later(max(GRAIN, seconds), _wake, done)
         try:
             await done
         finally:

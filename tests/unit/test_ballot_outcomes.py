@@ -386,3 +386,19 @@ def test_a_successor_that_only_an_answer_told_of_is_read_again() -> None:
     assert isinstance(booth.op(), Read)
     booth.read(None)
     assert booth.acquire().holder == "bob"
+
+
+def test_a_loss_of_the_session_ends_no_term_that_comes_back_from_another_gateway() -> None:
+    booth = Booth()
+    booth.lead(entry("ann", ttl=60))
+    booth.now = booth.session.lost_at - 1
+    booth.enter(entry("ann", 2, ttl=5, resume=7))  # it led elsewhere, and trusts that gateway
+    booth.acquire()
+    booth.now += 1
+    booth.lose_session()
+    booth.session = Session(HERE, booth.now + BACKEND_TTL, BACKEND_TTL)
+    booth.answer(term(7, "ann", 2))
+    booth.wait(4.0)
+    assert booth.op() is None
+    booth.wait(0.2)
+    assert booth.op() == Release(MINE)

@@ -422,8 +422,8 @@ class Ballot:
         op, self.op = self.op, None
         if isinstance(op, Acquire):
             self.picture.unsure = True
-            candidacy = self.find(op.holder)
-            if candidacy is not None and candidacy.entry.no_wait and candidacy is not self._seated:
+            candidacy = self.queue.get(op.holder)  # a move may land yet, and is asked for again
+            if candidacy is not None and candidacy.entry.no_wait:
                 self._drop(candidacy, Reason.BACKEND_UNAVAILABLE)
         elif isinstance(op, Read) and self.seat is not None:
             self.picture.doubt = True

@@ -402,3 +402,14 @@ def test_a_loss_of_the_session_ends_no_term_that_comes_back_from_another_gateway
     assert booth.op() is None
     booth.wait(0.2)
     assert booth.op() == Release(MINE)
+
+
+def test_a_move_whose_outcome_is_unknown_is_asked_for_again_whoever_will_not_wait() -> None:
+    booth = Booth()
+    ann = booth.enter(entry("ann", 2, no_wait=True, resume=7))
+    booth.acquire()
+    booth.ballot.failed()
+    assert booth.end(ann) is None
+    booth.acquire()
+    booth.answer(term(7, "ann", 2))  # it had landed, and its client trusts another gateway
+    assert booth.leads(7)

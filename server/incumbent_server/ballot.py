@@ -199,7 +199,7 @@ class Ballot:
         the last promise, `good_until`, has run out, and released then.
         """
         if self.seat is not None:
-            until = max(good_until, self._trusted_elsewhere(self.seat))
+            until = max(good_until, self.seat.trusted_elsewhere)
             self._vacate(Reason.BACKEND_LOST, doom=True)
             self.graves.kept_until = until
             self._effects.append(Later(until))
@@ -213,13 +213,6 @@ class Ballot:
             elif not candidacy.entry.keep or candidacy.holder in self.arriving:
                 self._remove(candidacy)
             self._wake_at(self._deadline(candidacy))
-
-    @staticmethod
-    def _trusted_elsewhere(seat: Seat) -> float:
-        """Until when its client may trust another gateway: it may have led there meanwhile."""
-        candidacy = seat.candidacy
-        returning = candidacy.patience_ends() if seat.unconfirmed else -math.inf
-        return max(candidacy.trusts_elsewhere, returning)
 
     def _may_land(self, candidacy: Candidacy) -> bool:
         """Whether its term may still move here, while it trusts what another gateway told it."""

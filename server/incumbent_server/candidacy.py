@@ -131,6 +131,12 @@ class Seat:
         """Whether the store does not know the newest attempt yet, or missed the term."""
         return self.missing or self.term.attempt < self.candidacy.entry.attempt
 
+    @property
+    def trusted_elsewhere(self) -> float:
+        """Until when its client may trust another gateway, where it may have led meanwhile."""
+        returning = self.candidacy.patience_ends() if self.unconfirmed else -math.inf
+        return max(self.candidacy.trusts_elsewhere, returning)
+
 
 # -- what a ballot asks of the store, one at a time
 

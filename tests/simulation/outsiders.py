@@ -27,6 +27,7 @@ class Outsider:
         self._process = Process(site.loop, name)
         self._heard: Callable[[object], None] = lambda _: None
         self._asked = site.loop.time()
+        self._told_within: float | None = None
 
     def use_old_credential(self) -> None:
         """Enter by an attempt that is no newer than the one by which the victim leads."""
@@ -49,12 +50,17 @@ class Outsider:
             self._fault("credential stolen", state.token)
             self._enter(self._entry(self._victim.name, state.attempt + 1, state.token))
 
-    def resign(self) -> None:
-        """End the victim's term or wait, as an operator does who has its credential."""
+    def resign(self, told_within: float | None = None) -> None:
+        """End the victim's term or wait, as an operator does who has its credential.
+
+        Where nothing is wrong, the victim is told of a loss within so many seconds.
+        """
         if self._victim.state.over:
             return
+        self._told_within = told_within
         election, token = self._victim.wishes.election, self._victim.state.token
-        self._fault("resigned from outside", token)
+        if told_within is None:  # else it is known to be lost when the answer says so
+            self._fault("resigned from outside", token)
         record = self._site.history.record
         record(Called, self.name, "resign", "resign", election, token)
         self._heard = self._resigned
@@ -88,7 +94,7 @@ class Outsider:
         """Record, as of the time when it was asked for, that this term is ended by hand."""
         victim = self._victim
         exempts = {} if token is None else {victim.wishes.election: [token]}
-        fault = Fault(self._asked, "scenario", kind, victim.name, exempts)
+        fault = Fault(self._asked, "scenario", kind, victim.name, exempts, self._told_within)
         self._site.history.events.append(fault)
 
     def _entry(self, holder: str, attempt: int, resume: int | None) -> Entry:

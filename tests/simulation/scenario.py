@@ -71,6 +71,8 @@ class Scenario:
         settled = FAULTY + 2.1 * self.place.backend_ttl + 6
         await self._until(settled)
         self._bound(VACANCY)
+        await self._until(settled + CALM / 2)
+        self.strikes.resign_by_hand(TOLD_WITHIN)
         await self._until(settled + CALM)
         self._look_for_ghosts()
         self.strikes.delete_by_hand(TOLD_WITHIN)

@@ -259,6 +259,14 @@ class Strikes:
         if self._place.sessions_break:
             self._end_sessions("connections broke")
 
+    def resign_by_hand(self, told_within: float) -> None:
+        """Let somebody else resign every term, at any gateway."""
+        for client in self._place.clients:
+            candidate = client.candidate
+            if candidate is not None and candidate.state.trusting:
+                name = f"o{next(self._outsiders)}"
+                Outsider(name, self._place.site, candidate, self._rng).resign(told_within)
+
     def delete_by_hand(self, told_within: float | None = None) -> None:
         """Delete every record."""
         truth = self._place.store.truth

@@ -51,7 +51,8 @@ def _later_calls(history: History, acks: Acks) -> Iterator[Violation]:
 def _later_answers(history: History, acks: Acks) -> Iterator[Violation]:
     """Who resigned has stopped to believe; others may hear late of what was sent before.
 
-    A client whose term somebody else ends by hand, a resign included, is told so by law 2's rule.
+    Where somebody else resigns by hand, through another gateway, the client's own gateway hears of
+    it by the store's watch, and may say LEADING until then: law 2 asks how soon that is.
     """
     by_hand = _by_hand(history)
     for event in history.events:

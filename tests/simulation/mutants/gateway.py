@@ -2,7 +2,7 @@
 
 from incumbent_backends.memory import Memory
 from incumbent_server.ballot import Ballot
-from incumbent_server.candidacy import Candidacy
+from incumbent_server.candidacy import Candidacy, Seat
 from incumbent_server.elector import Elector
 from incumbent_server.follower import Follower
 from incumbent_server.graves import Graves
@@ -159,27 +159,50 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "superseded term buried",
-        "a term that moved away is released by the gateway that it left",
-        Edit(Ballot, "news", "doom=False", "doom=True"),
-        Edit(Ballot, "_confirm", "doom=False", "doom=True"),
-    ),
-    mutant(
-        "doomed term forgotten",
-        "a release whose outcome is unknown is not repeated",
-        Edit(
-            Ballot,
-            "failed",
-            "op, self.op = self.op, None",
-            "op, self.op = self.op, None\n"
-            "    if isinstance(op, Release): self.graves.release(op.term.token)",
-        ),
-    ),
-    mutant(
         "resigned before the store confirmed",
         "the farewell of who leads is ended OK at once (tooz, wolverine#2691)",
         Edit(
             Graves, "doom", "waiting.extend(farewells)", "self._released[0] = (term, [*farewells])"
         ),
+    ),
+    mutant(
+        "a broken stream frees in a drain",
+        "where no term can move, a KEEP stream's reset counts as its client's farewell (seed 1333)",
+        Edit(
+            Ballot,
+            "disconnected",
+            "if candidacy.entry.keep:",
+            "if candidacy.entry.keep and not candidacy.parting:",
+        ),
+    ),
+    mutant(
+        "resigned where it waited",
+        "a resign where an older attempt waits leaves what the newer one leads elsewhere (seed 847)",
+        Edit(
+            Elector,
+            "_resign_once",
+            "if end.reason is not None or end.term is not None:",
+            "if end is not None:",
+        ),
+    ),
+    mutant(
+        "answered and never told",
+        "a leader of whom only an answer told is waited for, though it is long gone (seed 620)",
+        Edit(Ballot, "_confirm", "self._learn_unconfirmed(term, now)", "self._learn(term)"),
+    ),
+    mutant(
+        "ended between two looks",
+        "a term won here is not read though the watch never told of it (seed 417)",
+        Edit(Ballot, "acquired", "self.picture.recheck_at = now + TOLD_WITHIN", "pass"),
+    ),
+    mutant(
+        "back from elsewhere as the session is lost",
+        "a client that came back may trust the other gateway; its term is ended all the same (seed 291)",
+        Edit(Seat, "trusted_elsewhere", "if self.unconfirmed", "if False"),
+    ),
+    mutant(
+        "hasty move dropped",
+        "who will not wait is turned away while its move may land, and the move is undone (seed 630)",
+        Edit(Ballot, "failed", "self.queue.get(op.holder)", "self.find(op.holder)"),
     ),
 )

@@ -25,29 +25,17 @@ LIVELOCK = 50_000  # turns at one instant: something spins
 _process: ContextVar["Process"] = ContextVar("_process")
 
 
-class Turn:
-    """A callback that is to run: all that asyncio needs of a handle, and cheap to make."""
+class Turn(list[Any]):
+    """[callback, arguments, context] to run, a handle of asyncio's: a list is quick to make."""
 
-    __slots__ = ("_at", "args", "callback", "context", "process")
-
-    def __init__(
-        self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context
-    ) -> None:
-        self._at = at
-        self.args = args
-        self.context = context
-        self.callback: Callable[..., object] | None = callback  # None: cancelled
-        self.process: Process | None = context.get(_process)
+    __slots__ = ()
 
     def cancel(self) -> None:
-        self.callback = None
-        self.args = ()
+        self[0] = None
+        self[1] = ()
 
     def cancelled(self) -> bool:
-        return self.callback is None
-
-    def when(self) -> float:
-        return self._at
+        return self[0] is None
 
 
 class Process:
@@ -121,7 +109,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> Turn:
-        turn = Turn(self._now, callback, args, copy_context() if context is None else context)
+        turn = Turn((callback, args, copy_context() if context is None else context))
         self._due.append(turn)
         return turn
 
@@ -133,7 +121,7 @@ class SimLoop(asyncio.BaseEventLoop):
         context: Context | None = None,
     ) -> Turn:
         when = self._now + delay
-        turn = Turn(when, callback, args, copy_context() if context is None else context)
+        turn = Turn((callback, args, copy_context() if context is None else context))
         heappush(self._timers, (when, next(self._numbers), turn))
         return turn
 
@@ -144,7 +132,7 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> Turn:
-        turn = Turn(when, callback, args, copy_context() if context is None else context)
+        turn = Turn((callback, args, copy_context() if context is None else context))
         heappush(self._timers, (when, next(self._numbers), turn))
         return turn
 
@@ -200,21 +188,21 @@ class SimLoop(asyncio.BaseEventLoop):
             due.append(heappop(timers)[2])
         for _ in range(len(due)):
             turn = due.popleft()
-            callback = turn.callback
+            callback, args, context = turn
             if callback is None:
                 continue
-            process = turn.process
+            process = context.get(_process)
             if process is not None and process.frozen:
                 process.hold(turn)
                 continue
             try:
-                turn.context.run(callback, *turn.args)
+                context.run(callback, *args)
             except Exception as error:  # noqa: BLE001 - as asyncio does it: told, and the loop goes on
                 self.troubles.append(f"{callback}: {error!r}")
 
     def _jump(self) -> None:
         timers = self._timers
-        while timers and timers[0][2].callback is None:
+        while timers and timers[0][2][0] is None:
             heappop(timers)
         if not timers:
             raise RuntimeError(f"deadlock at {self._now:.6f}: nothing will ever happen")

@@ -13,7 +13,7 @@ from incumbent_backends.api import BackendError, Term, Unavailable
 from incumbent_backends.memory import Call, MemoryStore, Space, Watcher
 from tests.histories.events import Change, Stored
 from tests.simulation.history import History
-from tests.simulation.loop import SimLoop, current
+from tests.simulation.loop import SimLoop, Turn, current
 
 T = TypeVar("T")
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
@@ -149,9 +149,10 @@ class SimStore(MemoryStore):
             held = self._held.get(process.name, ())
             pending = [each for each in held if not each.answer.done()]
             self._held[process.name] = [*pending, request]
-        if call.verb not in AWAITED:
-            self._after(PATIENCE, request.fail)
+        giving_up = None if call.verb in AWAITED else self._after(PATIENCE, request.fail)
         result: T = await request.answer
+        if giving_up is not None:
+            giving_up.cancel()
         return result
 
     def _arrived(self, request: "_Request") -> None:
@@ -180,8 +181,8 @@ class SimStore(MemoryStore):
     def _chance(self, chance: float, call: Call) -> bool:
         return self._rng.random() < chance and call.verb != "enter"
 
-    def _after(self, delay: float, callback: Callable[..., object], *args: object) -> None:
-        self._loop.call_later(delay, callback, *args, context=self._context)
+    def _after(self, delay: float, callback: Callable[..., object], *args: object) -> Turn:
+        return self._loop.call_later(delay, callback, *args, context=self._context)
 
 
 @dataclass(slots=True)

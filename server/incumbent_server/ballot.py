@@ -209,7 +209,6 @@ class Ballot:
             self._end(candidacy, Reason.BACKEND_UNAVAILABLE, None)
             if self._may_land(candidacy):
                 candidacy.timed = True
-                candidacy.trusts_elsewhere = candidacy.patience_ends()
             elif not candidacy.entry.keep or candidacy.holder in self.arriving:
                 self._remove(candidacy)
             self._wake_at(self._deadline(candidacy))

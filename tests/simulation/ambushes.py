@@ -15,7 +15,9 @@ LOOKS = 0.01  # seconds between two looks whether the moment has come
 
 
 class Ambushes:
-    def __init__(self, place: Place, rng: random.Random, restart: Callable[[Gateway], None]) -> None:
+    def __init__(
+        self, place: Place, rng: random.Random, restart: Callable[[Gateway], None]
+    ) -> None:
         self._place, self._rng, self._restart = place, rng, restart
 
     def last_promise(self, fault: Fault, client: Client, gateway: Gateway) -> None:
@@ -112,12 +114,12 @@ class Ambushes:
 
     def deafen(self, client: Client, seconds: float) -> None:
         """Let it hear nothing of any gateway."""
-        until = self._place.loop.time() + seconds
+        until = min(self._place.loop.time() + seconds, FAULTY)  # then all is mended
         for gateway in self._place.gateways:
             self._place.network.cut_until[gateway.name, client.name] = until
 
     def cut(self, client: Client, gateways: Iterable[Gateway], seconds: float) -> None:
         """Let these gateways hear nothing of it."""
-        until = self._place.loop.time() + seconds
+        until = min(self._place.loop.time() + seconds, FAULTY)  # then all is mended
         for gateway in gateways:
             self._place.network.cut_until[client.name, gateway.name] = until

@@ -1,6 +1,7 @@
 """Faults, carried out."""
 
 import random
+from functools import partial
 from itertools import count
 
 from tests.histories import events
@@ -90,6 +91,7 @@ class Strikes:
         self._later(fault.seconds, self.restart, client)
 
     def _strike_gateway(self, fault: Fault, gateway: Gateway) -> None:
+        place = self._place
         if gateway.process.frozen:
             return
         if fault.kind is Kind.GATEWAY_PAUSE:
@@ -98,6 +100,11 @@ class Strikes:
             return
         if fault.kind is Kind.GATEWAY_DRAIN:
             self._drain(gateway, fault.seconds)
+            if (
+                fault.quiet
+            ):  # a load balancer takes its streams away, with what they were being told
+                reset = partial(place.network.reset, gateway.process, lossy=True)
+                self._later(fault.strength * HEARD, reset)
             return
         if fault.kind is Kind.ROLLING:
             self._roll(fault)

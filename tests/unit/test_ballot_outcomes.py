@@ -413,3 +413,20 @@ def test_a_move_whose_outcome_is_unknown_is_asked_for_again_whoever_will_not_wai
     booth.acquire()
     booth.answer(term(7, "ann", 2))  # it had landed, and its client trusts another gateway
     assert booth.leads(7)
+
+
+def test_a_loss_of_the_session_ends_no_term_that_moved_here_before_its_older_trust_is_over() -> (
+    None
+):
+    booth = Booth()
+    booth.now = booth.session.lost_at - 1
+    booth.enter(entry("ann", 2, ttl=60, resume=7))
+    booth.acquire()
+    booth.answer(term(7, "ann", 2))  # and what ann is told of it is lost
+    booth.now += 1
+    booth.lose_session()
+    booth.session = Session(HERE, booth.now + BACKEND_TTL, BACKEND_TTL)  # the store is back
+    booth.wait(BACKEND_TTL - 1)
+    assert booth.op() is None
+    booth.wait(0.4)
+    assert booth.op() == Release(term(7, "ann", 2))

@@ -10,7 +10,6 @@ from incumbent_server.line import Line
 from incumbent_server.observers import Observer
 from incumbent_server.session import Session
 from incumbent_server.silence import Silence
-from incumbent_server.store import Store
 from tests.simulation.mutants.edit import Edit, mutant
 
 MUTANTS = (
@@ -95,11 +94,6 @@ MUTANTS = (
         "acquire under way not claimed",
         "a renewal ends a term whose winning answer is on its way",
         Edit(Ballot, "claims", "self.picture.unsure or isinstance(self.op, Acquire)", "False"),
-    ),
-    mutant(
-        "acquire during a renewal",
-        "an acquire begins while a renewal that does not know of it is under way",
-        Edit(Store, "acquire", "await self._not_renewing.wait()", "pass"),
     ),
     mutant(
         "resign told by an older answer",
@@ -196,9 +190,9 @@ MUTANTS = (
         Edit(Ballot, "acquired", "self.picture.recheck_at = now + TOLD_WITHIN", "pass"),
     ),
     mutant(
-        "back from elsewhere as the session is lost",
-        "a client that came back may trust the other gateway; its term is ended all the same (seed 291)",
-        Edit(Seat, "trusted_elsewhere", "if self.unconfirmed", "if False"),
+        "moved here as the session is lost",
+        "a client that moved here may still trust the other gateway; its term is ended all the same",
+        Edit(Seat, "trusted_elsewhere", "if entry.attempt == 1:", "if entry:"),
     ),
     mutant(
         "hasty move dropped",

@@ -21,7 +21,7 @@ class Ambushes:
         self._place, self._rng, self._restart = place, rng, restart
 
     def last_promise(self, fault: Fault, client: Client, gateway: Gateway) -> None:
-        """Let the gateway stop when it has promised all that its session allows, to who is stuck."""
+        """Let the gateway stop when it has promised all that its session allows to who is stuck."""
         candidate = client.candidate
         if candidate is None or client.process.frozen:
             return
@@ -34,8 +34,8 @@ class Ambushes:
     ) -> None:
         if gateway.process.frozen or not gateway.up or gateway.elector is None:
             return
-        elector, now = gateway.elector, self._place.loop.time()
-        most = elector._world.true(elector._keeper.session.trusted_until)
+        now, session = self._place.loop.time(), gateway.elector._keeper.session
+        most = gateway.clock.true(session.trusted_until)
         promised = candidate.state.trusting and (
             candidate.world.true(candidate.state.trusted_until) > most - 2 * HEARD
         )

@@ -1,6 +1,6 @@
 """The interleavings that reviewers of the design found, each directed step by step.
 
-Their numbers are those of the list "Interleavings found in review"; the last one is the SDK's rule 2.
+Their numbers are those of the list "Interleavings found in review"; one more is the SDK's rule 2.
 Besides what each asserts, the laws are held against what it recorded.
 """
 

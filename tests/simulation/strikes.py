@@ -45,14 +45,8 @@ class Strikes:
             self._strike_network(fault, client, gateway)
         elif fault.kind in STORE:
             self._strike_store(fault, client, gateway)
-        elif fault.kind is Kind.DELETE:
-            self.delete_by_hand()
-            if fault.quiet:  # and who led moves before it is told
-                for each in place.clients:
-                    if each.candidate is not None:
-                        each.process.call(each.candidate.move)
-        elif fault.kind is Kind.REVOKE:
-            self._end_sessions("sessions end")
+        elif fault.kind in (Kind.DELETE, Kind.REVOKE):
+            self._strike_records(fault)
         elif fault.kind in (Kind.CLIENT_CRASH, Kind.CLIENT_PAUSE):
             self._strike_client(fault, client)
         elif fault.kind in INTERFERENCE:
@@ -146,6 +140,8 @@ class Strikes:
             if fault.everywhere:  # its `enter`, with a shorter ttl, is the last that is heard of it
                 candidate.wishes.shorter = True
                 self._later(HEARD, self._ambushes.cut, client, place.gateways, 1.2 * candidate.ttl)
+            if fault.strength < 0.5:  # when it leaves, it says so where it was before
+                candidate.wishes.ending = "unary"
             client.process.call(candidate.move)
             return
         if fault.kind is Kind.BOOMERANG:
@@ -283,6 +279,15 @@ class Strikes:
         )
         for election in list(truth.terms):
             truth.delete(election)
+
+    def _strike_records(self, fault: Fault) -> None:
+        if fault.kind is Kind.REVOKE:
+            self._end_sessions("sessions end")
+            return
+        self.delete_by_hand()
+        for client in self._place.clients:  # perhaps who led moves before it is told
+            if fault.quiet and client.candidate is not None:
+                client.process.call(client.candidate.move)
 
     def _end_sessions(self, kind: str, gateway: Gateway | None = None) -> None:
         """End the session of one gateway, or all."""

@@ -97,7 +97,7 @@ MUTANTS = (
     ),
     mutant(
         "resign told by an older answer",
-        "who resigned is told it is over though the term had just moved away (seed 44)",
+        "who resigned is told it is over though the term had just moved away",
         Edit(Ballot, "acquired", "self._effects.extend(self.graves.farewells(term))", "pass"),
         Edit(
             Ballot,
@@ -139,12 +139,12 @@ MUTANTS = (
     ),
     mutant(
         "hold-back forgotten",
-        "after the pause that follows a release nobody asks for the next bid (seed 5222)",
+        "after the pause that follows a release nobody asks for the next bid",
         Edit(Ballot, "released", "self._effects.append(Later(self.not_before))", "pass"),
     ),
     mutant(
         "late timer trusted",
-        "a hold-back that ends a hair early is never asked for again (seed 5222)",
+        "a hold-back that ends a hair early is never asked for again",
         Edit(
             Elector,
             "_later",
@@ -161,7 +161,7 @@ MUTANTS = (
     ),
     mutant(
         "a broken stream frees in a drain",
-        "where no term can move, a KEEP stream's reset counts as its client's farewell (seed 1333)",
+        "where no term can move, a KEEP stream's reset counts as its client's farewell",
         Edit(
             Ballot,
             "disconnected",
@@ -171,7 +171,7 @@ MUTANTS = (
     ),
     mutant(
         "resigned where it waited",
-        "a resign where an older attempt waits leaves what the newer one leads elsewhere (seed 847)",
+        "a resign where an older attempt waits leaves what the newer one leads elsewhere",
         Edit(
             Elector,
             "_resign_once",
@@ -181,22 +181,22 @@ MUTANTS = (
     ),
     mutant(
         "answered and never told",
-        "a leader of whom only an answer told is waited for, though it is long gone (seed 620)",
+        "a leader of whom only an answer told is waited for, though it is long gone",
         Edit(Ballot, "_confirm", "self._learn_unconfirmed(term, now)", "self._learn(term)"),
     ),
     mutant(
         "ended between two looks",
-        "a term won here is not read though the watch never told of it (seed 417)",
+        "a term won here is not read though the watch never told of it",
         Edit(Ballot, "acquired", "self.picture.recheck_at = now + TOLD_WITHIN", "pass"),
     ),
     mutant(
         "moved here as the session is lost",
-        "a client that moved here may still trust the other gateway; its term is ended all the same",
+        "a client that moved here may trust the other gateway yet, and its term is ended",
         Edit(Seat, "trusted_elsewhere", "if entry.attempt == 1:", "if entry:"),
     ),
     mutant(
         "hasty move dropped",
-        "who will not wait is turned away while its move may land, and the move is undone (seed 630)",
+        "who will not wait is turned away while its move may land, and the move is undone",
         Edit(Ballot, "failed", "self.queue.get(op.holder)", "self.find(op.holder)"),
     ),
 )

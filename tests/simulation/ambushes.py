@@ -51,24 +51,31 @@ class Ambushes:
             gateway.process.freeze()
             self._place.loop.call_later(2 * gateway.backend_ttl, gateway.process.thaw)
 
-    def late_move(self, fault: Fault, client: Client, gateway: Gateway) -> None:
-        """Let a leader move to a gateway that is losing its session, and hear no more of anybody.
+    def late_move(self, fault: Fault) -> None:
+        """Let the most patient leader move to a gateway that is losing its session, and hear no more.
 
         That gateway's renewals fail, or whatever it asks for happens and is not answered.
         """
-        candidate, gateways = client.candidate, self._place.gateways
-        here = gateways.index(gateway)
-        there = (here + 1) % len(gateways)
+        place, gateways = self._place, self._place.gateways
+        leading = [c for c in place.clients if c.candidate and c.candidate.state.trusting]
+        if not leading or len(gateways) == 1:
+            return
+        client = max(leading, key=lambda each: each.candidate.ttl if each.candidate else 0)
+        candidate = client.candidate
+        assert candidate is not None
+        there = (candidate.state.gateway + 1) % len(gateways)
         target = gateways[there]
-        if candidate is None or target is gateway:
+        if target.elector is None or not target.up:
             return
         weather = Weather(mute=True, relents=True)
         if fault.quiet:
             weather = Weather(before=1.0, verbs=("renew",))
-        self._place.store.weather[target.name] = weather
-        seconds = target.backend_ttl * (0.3 + 0.65 * fault.strength)
-        self._place.loop.call_later(seconds, self._go, client, candidate, there)
-        self._place.loop.call_later(1.5 * target.backend_ttl, self._clear, target, weather)
+        place.store.weather[target.name] = weather
+        candidate.wishes.no_wait = candidate.wishes.no_wait or fault.everywhere
+        lost = target.clock.true(target.elector._keeper.session.lost_at)
+        moment = lost - target.backend_ttl / 3 * fault.strength
+        place.loop.call_at(max(moment, place.loop.time()), self._go, client, candidate, there)
+        place.loop.call_later(1.5 * target.backend_ttl, self._clear, target, weather)
 
     def _go(self, client: Client, candidate: Candidate, there: int) -> None:
         late = self._place.loop.time() >= FAULTY

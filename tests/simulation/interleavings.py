@@ -1,6 +1,6 @@
 """The interleavings that reviewers of the design found, each directed step by step.
 
-Their numbers are those of the list "Interleavings found in review"; one more is the SDK's rule 2.
+Their numbers are those of the list "Interleavings found in review"; two more have none.
 Besides what each asserts, the laws are held against what it recorded.
 """
 
@@ -191,6 +191,23 @@ async def silent_gateway(stage: Stage) -> None:
     candidate.hurry()
 
 
+async def hasty_move(stage: Stage) -> None:
+    """A move whose answer the store loses is not undone, though its client will not wait."""
+    candidate = stage.candidate("c", ttl=8, no_wait=True)
+    await stage.until(lambda: candidate.state.trusting)
+    token = stage.token()
+    stage.weather(1, "acquire", mute=True)
+    for path in (("g0", "c"), ("g1", "c"), ("c", "g0")):
+        stage.cut(*path, 3)
+    candidate.process.call(candidate.move)
+    await asyncio.sleep(1)
+    stage.weather(1, "acquire")
+    await asyncio.sleep(1.5)
+    assert stage.token() == token
+    assert candidate.state.trusting
+    candidate.hurry()
+
+
 SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "older session": (older_session, partial(Stage, 3, backend_ttl=3)),
     "shared session": (shared_session, partial(Stage, backend_ttl=3)),
@@ -201,6 +218,7 @@ SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "shorter ttl": (shorter_ttl, partial(Stage, drift=0.01)),
     "drained": (drained, Stage),
     "left meanwhile": (left_meanwhile, Stage),
+    "hasty move": (hasty_move, partial(Stage, backend_ttl=5)),
     "silent gateway": (silent_gateway, partial(Stage, backend_ttl=5)),
     "stalled gateway": (stalled_gateway, partial(Stage, 1, backend_ttl=5)),
 }

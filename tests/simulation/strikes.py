@@ -161,7 +161,7 @@ class Strikes:
         if fault.kind is Kind.LAST_PROMISE:
             self._ambushes.last_promise(fault, client, gateway)
         elif fault.kind is Kind.LATE_MOVE:
-            self._ambushes.late_move(fault, client, gateway)
+            self._ambushes.late_move(fault)
         elif fault.kind is Kind.WITHDRAWALS:
             self._ambushes.withdrawals(fault, gateway)
         else:

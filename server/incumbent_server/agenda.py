@@ -21,7 +21,9 @@ def choose(ballot: "Ballot", now: float, session: Session) -> Op | None:
     for candidacy in ballot.arriving.values():
         return candidacy.acquire(candidacy.entry.resume, candidacy.entry.value)
     if ballot.seat is not None:
-        return _for_seat(ballot.seat, doubt=ballot.picture.doubt)
+        return _for_seat(
+            ballot.seat, doubt=ballot.picture.doubt or now >= ballot.picture.recheck_at
+        )
     if ballot.picture.unsure and any(candidacy.leaving for candidacy in ballot.queue):
         return Read()
     return _own(ballot, session) or _bid(ballot, now, session) or _look(ballot, now)

@@ -41,7 +41,7 @@ from incumbent_server.candidacy import (
 )
 from incumbent_server.graves import Graves
 from incumbent_server.line import Line
-from incumbent_server.picture import RECHECK, Picture
+from incumbent_server.picture import RECHECK, TOLD_WITHIN, Picture
 from incumbent_server.reasons import Reason
 from incumbent_server.session import Session
 
@@ -164,7 +164,7 @@ class Ballot:
         if candidacy.stream is not stream:
             return
         candidacy.stream = None
-        if candidacy.entry.keep and not candidacy.parting:
+        if candidacy.entry.keep:
             self._wake_at(self._deadline(candidacy))
         elif candidacy is self._seated:
             self._vacate(None, doom=True)
@@ -184,6 +184,8 @@ class Ballot:
                 self._vacate(Reason.EXPIRED, doom=True)
             elif not candidacy.leaving:
                 self._drop(candidacy, Reason.EXPIRED)
+        if self.picture.recheck_at > now:
+            self._wake_at(self.picture.recheck_at)
 
     def jeopardy(self) -> None:
         """The session's standing changed: tell the leader."""
@@ -197,7 +199,7 @@ class Ballot:
         the last promise, `good_until`, has run out, and released then.
         """
         if self.seat is not None:
-            until = max(good_until, self.seat.candidacy.trusts_elsewhere)
+            until = max(good_until, self.seat.trusted_elsewhere)
             self._vacate(Reason.BACKEND_LOST, doom=True)
             self.graves.kept_until = until
             self._effects.append(Later(until))
@@ -207,7 +209,6 @@ class Ballot:
             self._end(candidacy, Reason.BACKEND_UNAVAILABLE, None)
             if self._may_land(candidacy):
                 candidacy.timed = True
-                candidacy.trusts_elsewhere = candidacy.patience_ends()
             elif not candidacy.entry.keep or candidacy.holder in self.arriving:
                 self._remove(candidacy)
             self._wake_at(self._deadline(candidacy))
@@ -233,7 +234,7 @@ class Ballot:
         candidacy = seat.candidacy
         if candidacy.timed and self.moves_terms:
             self._part(candidacy, session, now)
-        elif candidacy.timed:  # released once its client has closed the stream or is silent
+        elif candidacy.timed:  # released once its client has resigned, or is silent for its ttl
             candidacy.parting = True
             self._tell(candidacy)
         else:
@@ -263,6 +264,8 @@ class Ballot:
         elif term.token == seat.term.token and term.attempt > seat.candidacy.entry.attempt:
             self._vacate(Reason.SUPERSEDED, doom=False)
             self._learn(term)
+        elif term.token == seat.term.token:
+            self.picture.recheck_at = math.inf
 
     def renewed(self, asked: frozenset[int], survivors: frozenset[int], session: str) -> None:
         """Take in a renewal: what was asked to be kept and did not survive is gone from here.
@@ -284,12 +287,15 @@ class Ballot:
         assert isinstance(op, Acquire)
         self._effects.extend(self.graves.farewells(term))
         if self.seat is not None and op.holder == self.seat.candidacy.holder:
-            self._confirm(self.seat, op, term, session)
+            self._confirm(self.seat, op, term, session, now)
             return
         candidacy = self.find(op.holder)
         mine = term is not None and term.session == session
         if mine and term is not None and term.holder == op.holder:
             self._landed(term, op, candidacy)
+            if self.seat is not None and not self.picture.overtaken:
+                self.picture.recheck_at = now + TOLD_WITHIN
+                self._wake_at(self.picture.recheck_at)
             return
         self._hear(term, now)
         if mine and term is not None and self.find(term.holder) is None:
@@ -344,25 +350,28 @@ class Ballot:
             return Reason.EXPIRED
         return Reason.SUPERSEDED if candidacy.outdone_by(own) else Reason.HELD_BY_OTHER_GATEWAY
 
-    def _confirm(self, seat: Seat, op: Acquire | None, term: Term | None, session: str) -> None:
+    def _confirm(
+        self, seat: Seat, op: Acquire | None, term: Term | None, session: str, now: float
+    ) -> None:
         """Hold the seat against what the store answered to a question asked after it was won."""
         lives = term is not None and term.token == seat.term.token
         if lives and term is not None and term.session == session:
             seat.term = self.picture.known = term
             seat.missing = False
+            self.picture.recheck_at = math.inf
             if op is not None and seat.wanted is op.value:
                 seat.wanted = None
             self._tell(seat.candidacy)
             return
         self._vacate(Reason.SUPERSEDED if lives else Reason.BACKEND_LOST, doom=False)
-        self._learn(term)
+        self._learn_unconfirmed(term, now)
 
     def answered(self, term: Term | None, session: str, now: float) -> None:
         """Take in the answer to the Read under way."""
         self.op, self.picture.unsure = None, False
         self._effects.extend(self.graves.farewells(term))
         if self.seat is not None:
-            self._confirm(self.seat, None, term, session)
+            self._confirm(self.seat, None, term, session, now)
             return
         self._hear(term, now)
         for candidacy in self.queue:
@@ -374,13 +383,17 @@ class Ballot:
                 self._drop(candidacy, Reason.HELD_BY_OTHER_GATEWAY)
 
     def _hear(self, term: Term | None, now: float) -> None:
-        """Learn from an answer that no news overtook; what no news ever confirm is read again."""
+        """Learn from an answer that no news overtook."""
         if self.picture.overtaken:
             return
         if self.seat is not None:
             newer = term is None or term.token > self.seat.term.token
             self.picture.doubt = self.picture.doubt or newer
             return
+        self._learn_unconfirmed(term, now)
+
+    def _learn_unconfirmed(self, term: Term | None, now: float) -> None:
+        """Learn from an answer; a leader of whom no news ever tell is read again."""
         self._learn(term)
         if term is not None and self.queue:
             self.picture.recheck_at = now + RECHECK
@@ -404,8 +417,8 @@ class Ballot:
         op, self.op = self.op, None
         if isinstance(op, Acquire):
             self.picture.unsure = True
-            candidacy = self.find(op.holder)
-            if candidacy is not None and candidacy.entry.no_wait and candidacy is not self._seated:
+            candidacy = self.queue.get(op.holder)  # a move may land yet, and is asked for again
+            if candidacy is not None and candidacy.entry.no_wait:
                 self._drop(candidacy, Reason.BACKEND_UNAVAILABLE)
         elif isinstance(op, Read) and self.seat is not None:
             self.picture.doubt = True

@@ -73,7 +73,6 @@ class Candidacy:
     sequence: int = 0
     timed: bool = False  # silence past the ttl ends it
     ticket: int = 0  # its place in the order of arrival
-    trusts_elsewhere: float = -math.inf  # until when another gateway's answers may be believed
     parting: bool = False  # told LOST by a drain, released once its client cannot believe
     leaving: list[Farewell] = field(default_factory=list)  # it asked to leave
 
@@ -89,7 +88,6 @@ class Candidacy:
         """Pass to a newer stream, whose `enter` is message 0."""
         self.entry, self.stream, self.timed = entry, stream, entry.keep
         self.heard = self.entered = self.counted = now
-        self.trusts_elsewhere = -math.inf
         self.sequence = 0
 
     def patience_ends(self) -> float:
@@ -130,6 +128,20 @@ class Seat:
     def unconfirmed(self) -> bool:
         """Whether the store does not know the newest attempt yet, or missed the term."""
         return self.missing or self.term.attempt < self.candidacy.entry.attempt
+
+    @property
+    def trusted_elsewhere(self) -> float:
+        """Until when its client may trust what another gateway told it before it entered here.
+
+        That is one ttl from its `enter`, and no longer than a backend ttl: the term records the
+        longest of those that have held it, unless it has led elsewhere since it was read.
+        """
+        entry = self.candidacy.entry
+        if entry.attempt == 1:
+            return -math.inf
+        held = math.inf if self.unconfirmed else self.term.backend_ttl.total_seconds()
+        longest = min(entry.ttl, held)
+        return self.candidacy.entered + longest + margin(longest)
 
 
 # -- what a ballot asks of the store, one at a time

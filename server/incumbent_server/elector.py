@@ -48,7 +48,7 @@ from incumbent_server.graves import Graves
 from incumbent_server.keeper import Keeper
 from incumbent_server.observers import Observer, Observers
 from incumbent_server.picture import Picture
-from incumbent_server.reasons import Reason, refused
+from incumbent_server.reasons import Reason, Refused, refused
 from incumbent_server.retry import Retry
 from incumbent_server.session import Standing
 from incumbent_server.silence import PULSE, Silence
@@ -186,7 +186,15 @@ class Elector:
             return await self._resign_elsewhere(election, holder, waiter)
         ballot.resign(candidacy, waiter)
         self._settle(ballot)
-        return await waiter.done
+        end = await waiter.done
+        if end.reason is not None or end.term is not None:
+            return end
+        try:  # it only waited here; by a newer attempt it may lead on another gateway
+            return await self._resign_elsewhere(election, holder, Resignation())
+        except Refused as refusal:
+            if refusal.reason is not Reason.NOT_LEADER:
+                raise
+            return end
 
     async def _resign_elsewhere(self, election: str, holder: str, waiter: Resignation) -> End:
         """Move the term here, then release it."""

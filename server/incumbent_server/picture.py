@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from incumbent_backends.api import Term
 
+# A watch that looks now and then tells nothing of a term that ended between two of its looks.
+TOLD_WITHIN = 0.6  # seconds after which a term won here that no news told of is read
 RECHECK = 1.0  # seconds after which a leader that only an answer told of is read again
 RIVAL_MEMORY = 60.0  # seconds for which another gateway's term makes this one polite
 

@@ -7,7 +7,6 @@
 
 import argparse
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -105,17 +104,22 @@ def bar(done: int, of: int, seconds: float) -> str:
 
 def summary(results: Sequence[Result], seconds: float) -> str:
     """Tell what the runs were worth."""
-    faults = [result.faults for result in results]
-    low, *_, high = statistics.quantiles(faults, n=20) if len(faults) > 1 else (faults[0],) * 2
+    violations = sum(len(result.broken) for result in results) or "none"
     return (
-        f"{len(results):,} seeds in {seconds:.1f} s ({len(results) / seconds:.1f} a second); "
-        f"faults a run: median {statistics.median(faults):g}, "
-        f"5 % have {low:g} or fewer, 5 % {high:g} or more; "
-        f"virtual seconds a run: {min(r.seconds for r in results):.0f} at least, "
-        f"median {statistics.median(r.seconds for r in results):.0f}; "
+        f"{len(results):,} seeds in {seconds:.1f} s ({len(results) / seconds:.1f} a second): "
         f"{sum(r.terms for r in results):,} terms, {sum(r.beliefs for r in results):,} beliefs; "
-        f"violations: {sum(len(r.broken) for r in results) or 'none'}"
+        f"violations: {violations}\n"
+        f"faults a run: {spread([result.faults for result in results])}\n"
+        f"virtual seconds a run: {spread([round(result.seconds) for result in results])}"
     )
+
+
+def spread(numbers: Sequence[int]) -> str:
+    """Tell how numbers are distributed."""
+    ordered = sorted(numbers)
+    shares = (0.05, 0.25, 0.5, 0.75, 0.95)
+    marks = ", ".join(f"{share:.0%} {ordered[int(share * len(ordered))]}" for share in shares)
+    return f"least {ordered[0]}, {marks}, most {ordered[-1]}"
 
 
 if __name__ == "__main__":

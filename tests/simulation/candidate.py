@@ -10,14 +10,14 @@ import math
 from itertools import count
 from typing import TYPE_CHECKING
 
-from incumbent._state import Candidacy, Enter
+from incumbent._state import DRAINING, Candidacy, Enter
 from incumbent_server.candidacy import Entry
 from tests.histories.events import Broke, Called, Entered, Held, Outcome, Returned, Waiting
 from tests.simulation import foreign, messages
 from tests.simulation.belief import Belief
 from tests.simulation.legs import Leg, Wishes, resign
 from tests.simulation.loop import Process
-from tests.simulation.messages import Heartbeat, Over, Present, Proclaim
+from tests.simulation.messages import Heartbeat, Over, Present, Proclaim, Resign
 from tests.simulation.world import GRAIN, SimWorld
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Candidate:
         self._note("over", self.state.reason or self.state.refused)
         if self._resigns:
             await self._farewell()
+        elif self.state.reason == DRAINING and self.wishes.keep:
+            self.legs[-1].stream.up.send(Resign())  # so that its term need not run out
         for leg in self.legs:
             leg.close()
 
@@ -84,6 +86,11 @@ class Candidate:
         self._give_up_at = math.inf
         if self.content:
             self._act_at = min(self._act_at, self.world.now() + 0.2)
+        self._wake.set()
+
+    def give_up(self) -> None:
+        """Wait no longer."""
+        self._give_up_at = self.world.now()
         self._wake.set()
 
     def move(self, to: int | None = None) -> None:
@@ -112,7 +119,8 @@ class Candidate:
         elif now >= self._work_at:
             self._work(now)
         elif now >= self._proclaim_at:
-            self._proclaim_at, self._wanted = math.inf, b"%d" % next(self._values)
+            self._proclaim_at = now + self.wishes.pace * (0.5 + self.world.rng.random())
+            self._wanted = b"%d" % next(self._values)
             self.legs[-1].send(Proclaim(self._wanted))
         else:
             return False
@@ -218,7 +226,11 @@ class Candidate:
                 return
         elif not self.state.over:
             self._check(leg, message)
+        over = self.state.over
         self.state.heard(leg.attempt, told, now)
+        if self.state.over and not over and leg is not self.legs[-1]:
+            says = "what an older stream was told ended it"
+            self.site.history.record(Broke, self.name, says, self.wishes.election)
         for older in self.legs[:-1] if self.state.answered else ():
             older.close()
         view = message.view

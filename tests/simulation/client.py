@@ -85,7 +85,7 @@ class Client:
             beats=keep or rng.random() < 0.5,
             no_wait=not self.finishing and rng.random() < 0.15,
             gateway=first,
-            hold=rng.expovariate(1 / 4),
+            hold=rng.choice((0.1, 4.0, 4.0, 4.0)) * rng.expovariate(1),
             patience=rng.expovariate(1 / 20) + 1,
             proclaims=rng.random() < 0.4,
             ending=rng.choices(("stream", "unary", "close"), (6, 2, 2))[0],

@@ -39,6 +39,10 @@ class Kind(StrEnum):
     OLD_CREDENTIAL = "old credential used"
     WRONG_TOKEN = "wrong token resumed"
     THEFT = "credential stolen"
+    LAST_PROMISE = "gateway stops after all was promised"
+    LATE_MOVE = "client moves to where the session is being lost"
+    WITHDRAWALS = "who waits gives up as it is bid for"
+    OBITUARY = "session ended as its gateway comes back"
 
 
 NETWORK = (Kind.CUT_BOTH, Kind.CUT_UP, Kind.CUT_DOWN, Kind.RESET, Kind.SLOW_LINKS)

@@ -118,7 +118,7 @@ class Gateway:
         self.process.call(self._stop.set)
 
     async def _serve(self) -> None:
-        world = self._world()
+        world = self.clock = self._world()
         options = Options("sim", self._ttl, world)
         self._backend = backend = Memory.on(self._store, options, moves_terms=self._moves)
         elector = Elector(

@@ -1,7 +1,7 @@
 """The interleavings that reviewers of the design found, each directed step by step.
 
-Their numbers are those of the list "Interleavings found in review". Besides what each asserts,
-the laws are held against what it recorded.
+Their numbers are those of the list "Interleavings found in review"; two more have none.
+Besides what each asserts, the laws are held against what it recorded.
 """
 
 import asyncio
@@ -178,6 +178,36 @@ async def stalled_gateway(stage: Stage) -> None:
     puppet.resign()
 
 
+async def silent_gateway(stage: Stage) -> None:
+    """A gateway that stands still is left while trust runs, and the term is kept."""
+    candidate = stage.candidate("c")
+    await stage.until(lambda: candidate.state.trusting)
+    token = stage.token()
+    stage.gateway(0).process.freeze()
+    await stage.until(lambda: candidate.state.gateway == 1 and candidate.state.answered, within=2)
+    assert candidate.state.trusting
+    assert stage.token() == token
+    stage.gateway(0).process.thaw()
+    candidate.hurry()
+
+
+async def hasty_move(stage: Stage) -> None:
+    """A move whose answer the store loses is not undone, though its client will not wait."""
+    candidate = stage.candidate("c", ttl=8, no_wait=True)
+    await stage.until(lambda: candidate.state.trusting)
+    token = stage.token()
+    stage.weather(1, "acquire", mute=True)
+    for path in (("g0", "c"), ("g1", "c"), ("c", "g0")):
+        stage.cut(*path, 3)
+    candidate.process.call(candidate.move)
+    await asyncio.sleep(1)
+    stage.weather(1, "acquire")
+    await asyncio.sleep(1.5)
+    assert stage.token() == token
+    assert candidate.state.trusting
+    candidate.hurry()
+
+
 SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "older session": (older_session, partial(Stage, 3, backend_ttl=3)),
     "shared session": (shared_session, partial(Stage, backend_ttl=3)),
@@ -188,6 +218,8 @@ SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "shorter ttl": (shorter_ttl, partial(Stage, drift=0.01)),
     "drained": (drained, Stage),
     "left meanwhile": (left_meanwhile, Stage),
+    "hasty move": (hasty_move, partial(Stage, backend_ttl=5)),
+    "silent gateway": (silent_gateway, partial(Stage, backend_ttl=5)),
     "stalled gateway": (stalled_gateway, partial(Stage, 1, backend_ttl=5)),
 }
 

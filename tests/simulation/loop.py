@@ -10,11 +10,11 @@ packets wait for a process that gets SIGSTOP. A killed one is frozen for good.
 """
 
 import asyncio
-import heapq
 from asyncio.events import _set_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -25,27 +25,17 @@ LIVELOCK = 50_000  # turns at one instant: something spins
 _process: ContextVar["Process"] = ContextVar("_process")
 
 
-class Turn:
-    """A callback that is to run: all that asyncio needs of a handle, and cheap to make."""
+class Turn(list[Any]):
+    """[callback, arguments, context] to run, a handle of asyncio's: a list is quick to make."""
 
-    __slots__ = ("_at", "args", "callback", "context", "process")
-
-    def __init__(
-        self, at: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context
-    ) -> None:
-        self._at, self.args, self.context = at, args, context
-        self.callback: Callable[..., object] | None = callback  # None: cancelled
-        self.process = context.get(_process)
+    __slots__ = ()
 
     def cancel(self) -> None:
-        self.callback = None
-        self.args = ()
+        self[0] = None
+        self[1] = ()
 
     def cancelled(self) -> bool:
-        return self.callback is None
-
-    def when(self) -> float:
-        return self._at
+        return self[0] is None
 
 
 class Process:
@@ -119,7 +109,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> Turn:
-        turn = Turn(self._now, callback, args, copy_context() if context is None else context)
+        turn = Turn((callback, args, copy_context() if context is None else context))
         self._due.append(turn)
         return turn
 
@@ -130,7 +120,10 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> Turn:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        when = self._now + delay
+        turn = Turn((callback, args, copy_context() if context is None else context))
+        heappush(self._timers, (when, next(self._numbers), turn))
+        return turn
 
     def call_at(  # type: ignore[override]
         self,
@@ -139,8 +132,8 @@ class SimLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> Turn:
-        turn = Turn(when, callback, args, copy_context() if context is None else context)
-        heapq.heappush(self._timers, (when, next(self._numbers), turn))
+        turn = Turn((callback, args, copy_context() if context is None else context))
+        heappush(self._timers, (when, next(self._numbers), turn))
         return turn
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -183,30 +176,35 @@ class SimLoop(asyncio.BaseEventLoop):
         self._due.extendleft(reversed(turns))
 
     def _turn(self) -> None:
+        """Run what is due now, after a jump to the next timer if nothing is."""
         due, timers = self._due, self._timers
         if not due:
             self._jump()
         self._turns += 1
         if self._turns > LIVELOCK:
             raise RuntimeError(f"livelock at {self._now:.6f}: {due}")
-        while timers and timers[0][0] <= self._now:
-            due.append(heapq.heappop(timers)[2])
+        now = self._now
+        while timers and timers[0][0] <= now:
+            due.append(heappop(timers)[2])
         for _ in range(len(due)):
             turn = due.popleft()
-            if turn.callback is None:
+            callback, args, context = turn
+            if callback is None:
                 continue
-            if turn.process is not None and turn.process.frozen:
-                turn.process.hold(turn)
+            process = context.get(_process)
+            if process is not None and process.frozen:
+                process.hold(turn)
                 continue
             try:
-                turn.context.run(turn.callback, *turn.args)
+                context.run(callback, *args)
             except Exception as error:  # noqa: BLE001 - as asyncio does it: told, and the loop goes on
-                self.troubles.append(f"{turn.callback}: {error!r}")
+                self.troubles.append(f"{callback}: {error!r}")
 
     def _jump(self) -> None:
-        while self._timers and self._timers[0][2].cancelled():
-            heapq.heappop(self._timers)
-        if not self._timers:
+        timers = self._timers
+        while timers and timers[0][2][0] is None:
+            heappop(timers)
+        if not timers:
             raise RuntimeError(f"deadlock at {self._now:.6f}: nothing will ever happen")
-        if self._timers[0][0] > self._now:
-            self._now, self._turns = self._timers[0][0], 0
+        if timers[0][0] > self._now:
+            self._now, self._turns = timers[0][0], 0

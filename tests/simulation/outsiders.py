@@ -26,6 +26,8 @@ class Outsider:
         self.name, self._site, self._victim, self._rng = name, site, victim, rng
         self._process = Process(site.loop, name)
         self._heard: Callable[[object], None] = lambda _: None
+        self._asked = site.loop.time()
+        self._told_within: float | None = None
 
     def use_old_credential(self) -> None:
         """Enter by an attempt that is no newer than the one by which the victim leads."""
@@ -45,15 +47,20 @@ class Outsider:
         """Take the victim's term over, by its credential and the next attempt; then fall silent."""
         state = self._victim.state
         if state.token is not None and state.trusting:
-            self._fault("credential stolen")
+            self._fault("credential stolen", state.token)
             self._enter(self._entry(self._victim.name, state.attempt + 1, state.token))
 
-    def resign(self) -> None:
-        """End the victim's term or wait, as an operator does who has its credential."""
+    def resign(self, told_within: float | None = None) -> None:
+        """End the victim's term or wait, as an operator does who has its credential.
+
+        Where nothing is wrong, the victim is told of a loss within so many seconds.
+        """
         if self._victim.state.over:
             return
-        self._fault("resigned from outside")
+        self._told_within = told_within
         election, token = self._victim.wishes.election, self._victim.state.token
+        if told_within is None:  # else it is known to be lost when the answer says so
+            self._fault("resigned from outside", token)
         record = self._site.history.record
         record(Called, self.name, "resign", "resign", election, token)
         self._heard = self._resigned
@@ -78,14 +85,17 @@ class Outsider:
             outcome: Outcome = "ok" if message.reason is None else "failed"
             token = None if message.term is None else message.term.token
             self._site.history.record(Returned, self.name, "resign", outcome, token)
+            if token is not None:  # the victim may not have known yet that it leads
+                self._fault("resigned from outside", token)
 
     # -- what goes out -----------------------------------------------------------------------
 
-    def _fault(self, kind: str) -> None:
+    def _fault(self, kind: str, token: int | None) -> None:
+        """Record, as of the time when it was asked for, that this term is ended by hand."""
         victim = self._victim
-        token = victim.state.token
         exempts = {} if token is None else {victim.wishes.election: [token]}
-        self._site.history.record(Fault, "scenario", kind, victim.name, exempts)
+        fault = Fault(self._asked, "scenario", kind, victim.name, exempts, self._told_within)
+        self._site.history.events.append(fault)
 
     def _entry(self, holder: str, attempt: int, resume: int | None) -> Entry:
         return Entry(holder, attempt, self.name, None, TTL, keep=True, resume=resume)

@@ -3,6 +3,7 @@
 - First come, first served: who was there all the time is not overtaken on its own gateway.
 - Silence is judged only when everything that arrived before has been read.
 - A gateway that cannot renew its session says JEOPARDY after half a backend ttl.
+- Who was told that a term has been resigned is never told by this gateway that it lives.
 """
 
 from collections.abc import Iterable
@@ -49,6 +50,12 @@ class Promises:
         # A session that took in a term of a longer one is granted the longer ttl.
         self._jeopardy_after = (longest - ttl / 2) * (1 + 2 * DRIFT) + LATE
         self._renewed = 0.0
+        self._resigned: set[int] = set()  # tokens
+
+    def resigned(self, term: Term | None) -> None:
+        """Take in that a resign is acknowledged."""
+        if term is not None:
+            self._resigned.add(term.token)
 
     def renewed(self, began: float) -> None:
         """Take in that a renewal, begun then, was confirmed."""
@@ -60,8 +67,9 @@ class Promises:
         if winner is None or term.attempt > 1:
             return
         for other in self._served:
-            if other.waits_in(term.election) and other.ticket < winner.ticket:
-                attendance = other.attendance
+            attendance = other.attendance
+            came_back = now - attendance.since < self._ttl  # perhaps after the bid for the winner
+            if other.waits_in(term.election) and other.ticket < winner.ticket and not came_back:
                 attendance.heard(now)
                 if attendance.gap <= STEADY * min(other.ttl, self._ttl):
                     self._broke(f"{term.holder} overtook {other.holder}", term)
@@ -77,6 +85,9 @@ class Promises:
         silent = self._history.loop.time() - self._renewed
         if view.state is State.LEADING and silent > self._jeopardy_after:
             self._broke(f"not renewed for {silent:.3f} s, and LEADING is told", view.term)
+        leads = view.state in (State.LEADING, State.JEOPARDY)
+        if leads and view.term is not None and view.term.token in self._resigned:
+            self._broke(f"{view.state.value} is told after the resign was acknowledged", view.term)
 
     def _find(self, term: Term) -> "Served | None":
         found = [s for s in self._served if (s.election, s.holder) == (term.election, term.holder)]

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tests.histories import events
 from tests.histories.verdict import Verdict
@@ -20,6 +21,8 @@ VACANCY = 3.0  # seconds that an election with candidates may stay vacant when n
 RECOVERY = 5.0  # … and when everything has just been mended: nobody retries more seldom than that
 QUEUE_BOUND = 25.0  # seconds in which every client has led once more, after the calm
 CALM = 5.0  # seconds for which vacancies are measured
+NEW = 0.1  # seconds: a term is, when no poll has seen it yet
+GHOSTLY = 10.0  # seconds: no ttl in use is longer, and who leads says something more often
 
 
 @dataclass(slots=True)
@@ -70,9 +73,13 @@ class Scenario:
         settled = FAULTY + 2.1 * self.place.backend_ttl + 6
         await self._until(settled)
         self._bound(VACANCY)
+        await self._until(settled + CALM / 2)
+        self.strikes.resign_by_hand(TOLD_WITHIN)
         await self._until(settled + CALM)
+        self._look_for_ghosts()
+        await self._until_a_term_is_new()
         self.strikes.delete_by_hand(TOLD_WITHIN)
-        await self._until(settled + 2 * CALM)
+        await asyncio.sleep(CALM)
         self._bound(None)
         await self._finish()
         await self._clear_away()
@@ -83,6 +90,15 @@ class Scenario:
 
     async def _until(self, instant: float) -> None:
         await asyncio.sleep(max(0.0, instant - self.loop.time()))
+
+    async def _until_a_term_is_new(self) -> None:
+        """Wait for a term that no poll has seen yet, for a while."""
+        store, end = self.place.store, self.loop.time() + CALM / 2
+        while self.loop.time() < end:
+            begun = [term.begin_time for _, term in store.truth.terms.values()]
+            if begun and store.wall() - max(begun) < timedelta(seconds=NEW):
+                return
+            await asyncio.sleep(NEW / 2)
 
     # -- afterwards --------------------------------------------------------------------------
 
@@ -96,6 +112,15 @@ class Scenario:
         for who in self.place.everybody:
             who.process.thaw()
             self.strikes.restart(who)
+
+    def _look_for_ghosts(self) -> None:
+        """Look for terms whose holder has long been gone: nobody would ever lead again."""
+        since = self.loop.time() - GHOSTLY
+        heard = {event.who for event in self.history.events if event.at > since}
+        for election in self.place.elections:
+            term = self.place.store.truth.term(election)
+            if term is not None and term.holder not in heard:
+                self.history.record(events.Left, "store", f"#{term.token} of {term.holder}")
 
     async def _finish(self) -> None:
         self.history.note("scenario", "finishing")

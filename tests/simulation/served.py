@@ -128,4 +128,6 @@ class Served:
     def _finish(self, over: Over) -> None:
         self._loop.call_soon(self._gateway.forget, self)  # once it was judged how it ended
         self._over = True
+        if over.reason is None:
+            self._gateway.promises.resigned(over.term)
         self._down.send(over)

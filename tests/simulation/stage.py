@@ -113,6 +113,8 @@ class Stage(Scenario):
                 await asyncio.sleep(2.1 * self.place.backend_ttl + 10)
                 self._look_for_leftovers()
             finally:
+                for gateway in self.place.gateways:
+                    gateway.process.thaw()
                 await self._clear_away()
 
         self.loop.run(story())

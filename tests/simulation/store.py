@@ -13,7 +13,7 @@ from incumbent_backends.api import BackendError, Term, Unavailable
 from incumbent_backends.memory import Call, MemoryStore, Space, Watcher
 from tests.histories.events import Change, Stored
 from tests.simulation.history import History
-from tests.simulation.loop import SimLoop, current
+from tests.simulation.loop import SimLoop, Turn, current
 
 T = TypeVar("T")
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
@@ -35,7 +35,8 @@ class Weather:
     silent: bool = False  # requests vanish
     mute: bool = False  # answers vanish
     verbs: tuple[str, ...] = ()  # whom it hits; none named: all
-    relents: bool = False  # it clears up as soon as the gateway counts its session as lost
+    # It clears up as soon as the gateway counts its session as lost; what vanished arrives then.
+    relents: bool = False
 
 
 FAIR = Weather()
@@ -114,6 +115,7 @@ class SimStore(MemoryStore):
         self.truth = TruthfulSpace(history, push=push)
         self.weather: dict[str, Weather] = {}
         self.whims: dict[tuple[str, str], Weather] = {}  # by gateway and verb, before the weather
+        self._held: dict[str, list[_Request]] = {}  # by weather that relents, of each gateway
 
     def space(self, namespace: str) -> Space:
         return self.truth
@@ -121,7 +123,10 @@ class SimStore(MemoryStore):
     def lost(self, gateway: str) -> None:
         """Take in that a gateway counts its session as lost."""
         if self.weather[gateway].relents:
-            self.weather[gateway] = Weather()
+            self.weather[gateway] = fair = Weather()
+            for request in self._held.pop(gateway, ()):
+                request.weather = fair
+                self._after(self._delay(fair), self._arrived, request)
 
     async def perform(self, call: Call, step: Callable[[], T]) -> T:
         process = current()
@@ -140,9 +145,14 @@ class SimStore(MemoryStore):
             self._after(there, request.fail)
         elif not weather.silent:
             self._after(there, self._arrived, request)
-        if call.verb not in AWAITED:
-            self._after(PATIENCE, request.fail)
+        elif weather.relents:
+            held = self._held.get(process.name, ())
+            pending = [each for each in held if not each.answer.done()]
+            self._held[process.name] = [*pending, request]
+        giving_up = None if call.verb in AWAITED else self._after(PATIENCE, request.fail)
         result: T = await request.answer
+        if giving_up is not None:
+            giving_up.cancel()
         return result
 
     def _arrived(self, request: "_Request") -> None:
@@ -171,8 +181,8 @@ class SimStore(MemoryStore):
     def _chance(self, chance: float, call: Call) -> bool:
         return self._rng.random() < chance and call.verb != "enter"
 
-    def _after(self, delay: float, callback: Callable[..., object], *args: object) -> None:
-        self._loop.call_later(delay, callback, *args, context=self._context)
+    def _after(self, delay: float, callback: Callable[..., object], *args: object) -> Turn:
+        return self._loop.call_later(delay, callback, *args, context=self._context)
 
 
 @dataclass(slots=True)

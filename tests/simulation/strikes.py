@@ -1,9 +1,11 @@
 """Faults, carried out."""
 
 import random
+from functools import partial
 from itertools import count
 
 from tests.histories import events
+from tests.simulation.ambushes import HEARD, Ambushes
 from tests.simulation.candidate import Candidate
 from tests.simulation.client import Client
 from tests.simulation.faults import NETWORK, STORE, Fault, Kind
@@ -22,6 +24,7 @@ INTERFERENCE = (
     Kind.OLD_CREDENTIAL,
     Kind.WRONG_TOKEN,
 )
+AMBUSHES = (Kind.LAST_PROMISE, Kind.LATE_MOVE, Kind.WITHDRAWALS, Kind.OBITUARY)
 FREED = 5.0  # seconds after which a drain on a store that moves no term has freed it
 
 
@@ -31,6 +34,7 @@ class Strikes:
     def __init__(self, place: Place, rng: random.Random) -> None:
         self._place, self._rng = place, rng
         self._outsiders = count(1)
+        self._ambushes = Ambushes(place, rng, self.restart)
 
     def begin(self, fault: Fault) -> None:
         place = self._place
@@ -41,14 +45,14 @@ class Strikes:
             self._strike_network(fault, client, gateway)
         elif fault.kind in STORE:
             self._strike_store(fault, client, gateway)
-        elif fault.kind is Kind.DELETE:
-            self.delete_by_hand()
-        elif fault.kind is Kind.REVOKE:
-            self._end_sessions("sessions end")
+        elif fault.kind in (Kind.DELETE, Kind.REVOKE):
+            self._strike_records(fault)
         elif fault.kind in (Kind.CLIENT_CRASH, Kind.CLIENT_PAUSE):
             self._strike_client(fault, client)
         elif fault.kind in INTERFERENCE:
             self._interfere(fault, client)
+        elif fault.kind in AMBUSHES:
+            self._ambush(fault, client, gateway)
         else:
             self._strike_gateway(fault, gateway)
 
@@ -81,6 +85,7 @@ class Strikes:
         self._later(fault.seconds, self.restart, client)
 
     def _strike_gateway(self, fault: Fault, gateway: Gateway) -> None:
+        place = self._place
         if gateway.process.frozen:
             return
         if fault.kind is Kind.GATEWAY_PAUSE:
@@ -89,6 +94,11 @@ class Strikes:
             return
         if fault.kind is Kind.GATEWAY_DRAIN:
             self._drain(gateway, fault.seconds)
+            if (
+                fault.quiet
+            ):  # a load balancer takes its streams away, with what they were being told
+                reset = partial(place.network.reset, gateway.process, lossy=True)
+                self._later(fault.strength * HEARD, reset)
             return
         if fault.kind is Kind.ROLLING:
             self._roll(fault)
@@ -126,7 +136,12 @@ class Strikes:
             return
         if fault.kind is Kind.CLIENT_MOVES:
             if fault.quiet:
-                self._deafen(client, 1.2 * candidate.ttl)
+                self._ambushes.deafen(client, 1.2 * candidate.ttl)
+            if fault.everywhere:  # its `enter`, with a shorter ttl, is the last that is heard of it
+                candidate.wishes.shorter = True
+                self._later(HEARD, self._ambushes.cut, client, place.gateways, 1.2 * candidate.ttl)
+            if fault.strength < 0.5:  # when it leaves, it says so where it was before
+                candidate.wishes.ending = "unary"
             client.process.call(candidate.move)
             return
         if fault.kind is Kind.BOOMERANG:
@@ -140,15 +155,30 @@ class Strikes:
             Kind.WRONG_TOKEN: outsider.resume_wrong_token,
         }[fault.kind]()
 
+    def _ambush(self, fault: Fault, client: Client, gateway: Gateway) -> None:
+        if gateway.process.frozen or not gateway.up:
+            return
+        if fault.kind is Kind.LAST_PROMISE:
+            self._ambushes.last_promise(fault, client, gateway)
+        elif fault.kind is Kind.LATE_MOVE:
+            self._ambushes.late_move(fault)
+        elif fault.kind is Kind.WITHDRAWALS:
+            self._ambushes.withdrawals(fault, gateway)
+        else:
+            self._ambushes.obituary(gateway)
+
     def _throw(self, fault: Fault, client: Client, candidate: Candidate) -> None:
         """Let it lead elsewhere until the gateway that it left finds it silent; then come back.
 
-        That gateway's watch tells nothing meanwhile, and its release comes twice.
+        That gateway's watch tells nothing meanwhile, nor perhaps its renewals, and its release
+        comes twice.
         """
         here = candidate.state.gateway
         name, whims = self._place.gateways[here].name, self._place.store.whims
         whims[name, "watch"] = Weather(silent=True)
         whims[name, "release"] = Weather(twice=1.0)
+        if fault.everywhere:
+            whims[name, "renew"] = Weather(mute=True)
         client.process.call(candidate.move)
         away = candidate.ttl * 1.1 + fault.strength
         self._later(away, client.process.call, candidate.move, here)
@@ -176,12 +206,6 @@ class Strikes:
         if fault.strength < 0.3:
             self._place.network.reset(client.process, lossy=fault.quiet)
 
-    def _deafen(self, client: Client, seconds: float) -> None:
-        """Let it hear nothing of any gateway."""
-        until = self._place.loop.time() + seconds
-        for gateway in self._place.gateways:
-            self._place.network.cut_until[gateway.name, client.name] = until
-
     # -- the store ---------------------------------------------------------------------------
 
     def _strike_store(self, fault: Fault, client: Client, gateway: Gateway) -> None:
@@ -195,13 +219,11 @@ class Strikes:
     def _relent(self, fault: Fault, client: Client, gateway: Gateway) -> None:
         """Let the store answer again in the very moment in which it has been away for too long."""
         seconds = 1.5 * gateway.backend_ttl
-        self._set_weather(gateway, Weather(before=1.0, relents=True), seconds)
+        self._set_weather(gateway, Weather(silent=True, relents=True), seconds)
         if fault.quiet:  # nor does the client hear of it, or get away
-            self._deafen(client, seconds)
-            until = self._place.loop.time() + seconds
-            for each in self._place.gateways:
-                if each is not gateway:
-                    self._place.network.cut_until[client.name, each.name] = until
+            others = [each for each in self._place.gateways if each is not gateway]
+            self._ambushes.deafen(client, seconds)
+            self._ambushes.cut(client, others, seconds)
 
     def _change_weather(self, fault: Fault, gateway: Gateway) -> None:
         strength, verbs = fault.strength, fault.verbs
@@ -240,6 +262,14 @@ class Strikes:
         if self._place.sessions_break:
             self._end_sessions("connections broke")
 
+    def resign_by_hand(self, told_within: float) -> None:
+        """Let somebody else resign every term, at any gateway."""
+        for client in self._place.clients:
+            candidate = client.candidate
+            if candidate is not None and candidate.state.trusting:
+                name = f"o{next(self._outsiders)}"
+                Outsider(name, self._place.site, candidate, self._rng).resign(told_within)
+
     def delete_by_hand(self, told_within: float | None = None) -> None:
         """Delete every record."""
         truth = self._place.store.truth
@@ -249,6 +279,15 @@ class Strikes:
         )
         for election in list(truth.terms):
             truth.delete(election)
+
+    def _strike_records(self, fault: Fault) -> None:
+        if fault.kind is Kind.REVOKE:
+            self._end_sessions("sessions end")
+            return
+        self.delete_by_hand()
+        for client in self._place.clients:  # perhaps who led moves before it is told
+            if fault.quiet and client.candidate is not None:
+                client.process.call(client.candidate.move)
 
     def _end_sessions(self, kind: str, gateway: Gateway | None = None) -> None:
         """End the session of one gateway, or all."""

@@ -7,11 +7,17 @@ from tests.simulation.loop import SimLoop
 
 DRIFT = 0.01  # the contract's bound on clock rates
 GRAIN = 1e-6  # no sleep is shorter, as on a real machine: time always moves
+EARLY = 1e-5  # seconds by which a timer may fire early, as on a real machine
 
 
 def dice(seed: int, name: str) -> random.Random:
     """Make a source of chance of its own for `name`, so that one's draws never shift another's."""
     return random.Random(f"{seed}/{name}")
+
+
+def _wake(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_result(None)
 
 
 class SimWorld:
@@ -28,7 +34,13 @@ class SimWorld:
         return self._origin + self._rate * self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(GRAIN, seconds / self._rate))
+        done = self._loop.create_future()
+        seconds = seconds / self._rate - EARLY * self.rng.random()
+        timer = self._loop.call_later(max(GRAIN, seconds), _wake, done)
+        try:
+            await done
+        finally:
+            timer.cancel()
 
     def true(self, instant: float) -> float:
         """Tell at which virtual time this clock shows `instant`."""

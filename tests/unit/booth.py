@@ -113,10 +113,12 @@ class Booth:
         self.ballot.news(present, self.session.name, self.now)
 
     def lead(self, wish: Entry, token: int = 7) -> str:
-        """Enter and win."""
+        """Enter and win; the watch tells of it."""
         stream = self.enter(wish)
         assert self.acquire().holder == wish.holder
-        self.answer(term(token, wish.holder, wish.attempt, value=wish.value or b""))
+        won = term(token, wish.holder, wish.attempt, value=wish.value or b"")
+        self.answer(won)
+        self.news(won)
         assert self.token == token
         return stream
 

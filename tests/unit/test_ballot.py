@@ -587,7 +587,7 @@ def test_drain_hands_over_a_term_without_heartbeats_at_once() -> None:
     assert booth.op() == Release(term(7, "ann"))
 
 
-@pytest.mark.parametrize("ends", ["closes", "silent"])
+@pytest.mark.parametrize("ends", ["resigns", "silent"])
 def test_drain_of_a_store_that_cannot_move_frees_what_is_no_longer_trusted(ends: str) -> None:
     booth = Booth(moves_terms=False)
     ann = booth.lead(entry("ann", ttl=3))
@@ -597,8 +597,8 @@ def test_drain_of_a_store_that_cannot_move_frees_what_is_no_longer_trusted(ends:
     assert (view.state, view.reason) == (State.LOST, Reason.GATEWAY_DRAINING)
     assert booth.op() is None  # its client may still work
     booth.beat(ann, 1)  # what comes now does not prolong it
-    if ends == "closes":
-        booth.leave(ann)
+    if ends == "resigns":
+        booth.resign(ann)
     else:
         booth.wait(3.1)
     assert booth.op() == Release(term(7, "ann"))
@@ -618,6 +618,16 @@ def test_where_terms_cannot_move_nothing_is_promised_while_news_are_in_doubt() -
     view = booth.view(ann)
     assert view is not None
     assert (view.state, view.sequence) == (State.LEADING, 1)
+
+
+def test_a_stream_that_breaks_in_a_drain_does_not_say_that_its_client_has_stopped() -> None:
+    booth = Booth(moves_terms=False)
+    ann = booth.lead(entry("ann", ttl=3))
+    booth.ballot.drain(booth.session, booth.now)
+    booth.leave(ann)  # a reset, perhaps: what it was told may be lost
+    assert booth.op() is None
+    booth.wait(3.1)
+    assert booth.op() == Release(term(7, "ann"))
 
 
 def test_drain_turns_everybody_away() -> None:

@@ -352,3 +352,81 @@ def test_who_resigns_while_an_older_wish_of_its_credential_is_under_way_is_told_
     assert booth.reason(again) is None
     assert booth.op() is None
     assert booth.ballot.idle
+
+
+def test_a_term_that_ended_between_two_looks_of_the_watch_is_missed_within_a_second() -> None:
+    booth = Booth()
+    ann = booth.enter(entry("ann"))
+    booth.acquire()
+    booth.answer(MINE)
+    booth.wait(0.5)
+    assert booth.op() is None  # the watch has time to tell of it
+    booth.wait(0.2)
+    assert isinstance(booth.op(), Read)
+    booth.read(None)
+    assert booth.reason(ann) is Reason.BACKEND_LOST
+
+
+def test_a_term_that_the_watch_told_of_is_not_read() -> None:
+    booth = Booth()
+    booth.lead(entry("ann"))
+    booth.wait(1.0)
+    assert booth.op() is None
+
+
+def test_a_successor_that_only_an_answer_told_of_is_read_again() -> None:
+    booth = Booth()
+    booth.lead(entry("ann"))
+    booth.enter(entry("bob"))
+    booth.news(None)
+    assert isinstance(booth.op(), Read)
+    booth.read(term(8, "eve", session=THERE))  # it ends before the watch looks again
+    assert booth.op() is None
+    booth.wait(1.1)
+    assert isinstance(booth.op(), Read)
+    booth.read(None)
+    assert booth.acquire().holder == "bob"
+
+
+def test_a_loss_of_the_session_ends_no_term_that_comes_back_from_another_gateway() -> None:
+    booth = Booth()
+    booth.lead(entry("ann", ttl=60))
+    booth.now = booth.session.lost_at - 1
+    booth.enter(entry("ann", 2, ttl=5, resume=7))  # it led elsewhere, and trusts that gateway
+    booth.acquire()
+    booth.now += 1
+    booth.lose_session()
+    booth.session = Session(HERE, booth.now + BACKEND_TTL, BACKEND_TTL)
+    booth.answer(term(7, "ann", 2))
+    booth.wait(4.0)
+    assert booth.op() is None
+    booth.wait(0.2)
+    assert booth.op() == Release(MINE)
+
+
+def test_a_move_whose_outcome_is_unknown_is_asked_for_again_whoever_will_not_wait() -> None:
+    booth = Booth()
+    ann = booth.enter(entry("ann", 2, no_wait=True, resume=7))
+    booth.acquire()
+    booth.ballot.failed()
+    assert booth.end(ann) is None
+    booth.acquire()
+    booth.answer(term(7, "ann", 2))  # it had landed, and its client trusts another gateway
+    assert booth.leads(7)
+
+
+def test_a_loss_of_the_session_ends_no_term_that_moved_here_before_its_older_trust_is_over() -> (
+    None
+):
+    booth = Booth()
+    booth.now = booth.session.lost_at - 1
+    booth.enter(entry("ann", 2, ttl=60, resume=7))
+    booth.acquire()
+    booth.answer(term(7, "ann", 2))  # and what ann is told of it is lost
+    booth.now += 1
+    booth.lose_session()
+    booth.session = Session(HERE, booth.now + BACKEND_TTL, BACKEND_TTL)  # the store is back
+    booth.wait(BACKEND_TTL - 1)
+    assert booth.op() is None
+    booth.wait(0.4)
+    assert booth.op() == Release(term(7, "ann", 2))

@@ -254,6 +254,23 @@ def test_interleaving_6_a_resign_on_the_gateway_that_the_term_has_left_unknown_t
     play(story)
 
 
+def test_a_resign_where_its_older_attempt_waits_ends_the_term_that_it_leads_elsewhere() -> None:
+    async def story(stage: Stage) -> None:
+        await stage.enter(stage.a, entry("eve"))
+        await stage.enter(stage.b, entry("ann"))
+        stage.store.weather["b"] = Weather(silent=True, verbs=("watch",))
+        again = await stage.enter(stage.a, entry("ann", 2))
+        await stage.ask(stage.a, lambda elector: elector.resign(ELECTION, "eve"))
+        await stage.wait(0.1)
+        assert again.shows(State.LEADING)
+        ended = await stage.ask(stage.b, lambda elector: elector.resign(ELECTION, "ann"))
+        assert ended is not None
+        assert ended.token == again.token
+        assert stage.vacant()
+
+    play(story)
+
+
 def test_a_resign_where_the_term_was_being_ended_as_it_left_says_so_truly() -> None:
     async def story(stage: Stage) -> None:
         ann = await stage.enter(stage.a, entry("ann"))

@@ -22,7 +22,7 @@ from incumbent._channels import Channels
 from incumbent._clock import boottime
 from incumbent._failure import Failure
 from incumbent._plan import Plan
-from incumbent._state import Candidacy, Enter, Phase
+from incumbent._state import DRAINING, Candidacy, Enter, Phase
 from incumbent._stream import Stream
 from incumbent._target import Target
 from incumbent._wire import leader_of, to_enter, to_heard
@@ -211,7 +211,11 @@ class Campaign:
         self._tell()
         if self._leaving is None:  # who leaves still needs a stream to resign on
             log.info("%s: over, %s", self.plan.election, self.reason)
-            self._close()
+            if self.reason == DRAINING and self.plan.on_disconnect is OnDisconnect.KEEP:
+                # The gateway frees the term at once if it knows that this was heard.
+                self._leaving = asyncio.create_task(self._leave(resign=True))
+            else:
+                self._close()
         for callback in self._callbacks:
             callback()
 

@@ -36,9 +36,13 @@ def _acknowledged(history: History) -> Acks:
 
 
 def _later_calls(history: History, acks: Acks) -> Iterator[Violation]:
+    by_hand = _by_hand(history)
     for operation in history.operations:
         called, done = operation.called, operation.succeeded
-        found = acks.get((called.election or "", operation.token or 0))
+        key = called.election or "", operation.token or 0
+        if called.kind == "resign" and key in by_hand:
+            continue  # once more, by the client that had not heard of it: it is over all the same
+        found = acks.get(key)
         if done is not None and found is not None and called.at > found[1].at:
             says = f"{called.kind} succeeded under #{operation.token}, which was resigned"
             yield Violation(5, says, (found[0].called, found[1], called, done))
@@ -47,9 +51,10 @@ def _later_calls(history: History, acks: Acks) -> Iterator[Violation]:
 def _later_answers(history: History, acks: Acks) -> Iterator[Violation]:
     """Who resigned has stopped to believe; others may hear late of what was sent before.
 
-    A client whose term somebody else ends by hand, a resign included, is told so by law 2's rule.
+    Where somebody else resigns by hand, through another gateway, the client's own gateway hears of
+    it by the store's watch, and may say LEADING until then: law 2 asks how soon that is.
     """
-    by_hand = {(b.election, b.token) for b in history.beliefs if b.fault is not None}
+    by_hand = _by_hand(history)
     for event in history.events:
         if not isinstance(event, Granted | Trusted) or (event.election, event.token) in by_hand:
             continue
@@ -81,6 +86,10 @@ def _in_the_store(history: History, acks: Acks) -> Iterator[Violation]:
             says = f"the resign of #{key[1]} was acknowledged, and the store still held it"
             evidence: tuple[Event, ...] = (granted[key], *_both(found))
             yield Violation(5, says, evidence)
+
+
+def _by_hand(history: History) -> set[tuple[str, int]]:
+    return {(b.election, b.token) for b in history.beliefs if b.fault is not None}
 
 
 def _both(found: tuple[Operation, Returned]) -> tuple[Event, Event]:

@@ -2,7 +2,7 @@
 
 from incumbent_backends.memory import Memory
 from incumbent_server.ballot import Ballot
-from incumbent_server.candidacy import Candidacy
+from incumbent_server.candidacy import Candidacy, Seat
 from incumbent_server.elector import Elector
 from incumbent_server.follower import Follower
 from incumbent_server.graves import Graves
@@ -10,7 +10,6 @@ from incumbent_server.line import Line
 from incumbent_server.observers import Observer
 from incumbent_server.session import Session
 from incumbent_server.silence import Silence
-from incumbent_server.store import Store
 from tests.simulation.mutants.edit import Edit, mutant
 
 MUTANTS = (
@@ -97,13 +96,8 @@ MUTANTS = (
         Edit(Ballot, "claims", "self.picture.unsure or isinstance(self.op, Acquire)", "False"),
     ),
     mutant(
-        "acquire during a renewal",
-        "an acquire begins while a renewal that does not know of it is under way",
-        Edit(Store, "acquire", "await self._not_renewing.wait()", "pass"),
-    ),
-    mutant(
         "resign told by an older answer",
-        "who resigned is told it is over though the term had just moved away (seed 44)",
+        "who resigned is told it is over though the term had just moved away",
         Edit(Ballot, "acquired", "self._effects.extend(self.graves.farewells(term))", "pass"),
         Edit(
             Ballot,
@@ -144,12 +138,12 @@ MUTANTS = (
     ),
     mutant(
         "hold-back forgotten",
-        "after the pause that follows a release nobody asks for the next bid (seed 5222)",
+        "after the pause that follows a release nobody asks for the next bid",
         Edit(Ballot, "released", "self._effects.append(Later(self.not_before))", "pass"),
     ),
     mutant(
         "late timer trusted",
-        "a hold-back that ends a hair early is never asked for again (seed 5222)",
+        "a hold-back that ends a hair early is never asked for again",
         Edit(
             Elector,
             "_later",
@@ -158,27 +152,50 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "superseded term buried",
-        "a term that moved away is released by the gateway that it left",
-        Edit(Ballot, "news", "doom=False", "doom=True"),
-        Edit(Ballot, "_confirm", "doom=False", "doom=True"),
-    ),
-    mutant(
-        "doomed term forgotten",
-        "a release whose outcome is unknown is not repeated",
-        Edit(
-            Ballot,
-            "failed",
-            "op, self.op = self.op, None",
-            "op, self.op = self.op, None\n"
-            "    if isinstance(op, Release): self.graves.release(op.term)",
-        ),
-    ),
-    mutant(
         "resigned before the store confirmed",
         "the farewell of who leads is ended OK at once (tooz, wolverine#2691)",
         Edit(
             Graves, "doom", "waiting.extend(farewells)", "self._released[0] = (term, [*farewells])"
         ),
+    ),
+    mutant(
+        "a broken stream frees in a drain",
+        "where no term can move, a KEEP stream's reset counts as its client's farewell",
+        Edit(
+            Ballot,
+            "disconnected",
+            "if candidacy.entry.keep:",
+            "if candidacy.entry.keep and not candidacy.parting:",
+        ),
+    ),
+    mutant(
+        "resigned where it waited",
+        "a resign where an older attempt waits leaves what the newer one leads elsewhere",
+        Edit(
+            Elector,
+            "_resign_once",
+            "if end.reason is not None or end.term is not None:",
+            "if end is not None:",
+        ),
+    ),
+    mutant(
+        "answered and never told",
+        "a leader of whom only an answer told is waited for, though it is long gone",
+        Edit(Ballot, "_confirm", "self._learn_unconfirmed(term, now)", "self._learn(term)"),
+    ),
+    mutant(
+        "ended between two looks",
+        "a term won here is not read though the watch never told of it",
+        Edit(Ballot, "acquired", "self.picture.recheck_at = now + TOLD_WITHIN", "pass"),
+    ),
+    mutant(
+        "moved here as the session is lost",
+        "a client that moved here may trust the other gateway yet, and its term is ended",
+        Edit(Seat, "trusted_elsewhere", "if entry.attempt == 1:", "if entry:"),
+    ),
+    mutant(
+        "hasty move dropped",
+        "who will not wait is turned away while its move may land, and the move is undone",
+        Edit(Ballot, "failed", "self.queue.get(op.holder)", "self.find(op.holder)"),
     ),
 )

@@ -131,9 +131,8 @@ MUTANTS = (
             Memory,
             "_renew",
             "(term.election, term.token, term.attempt) in unwanted",
-            "(term.election, term.token) not in wanted",
+            "not {(term.election, term.token), (term.election, None)} & unwanted",
         ),
-        Edit(Memory, "_renew", "unwanted: set[tuple[str, int, int]]", "wanted: object"),
         Edit(Memory, "renew", "self._session, unwanted)", "self._session, wanted)"),
     ),
     mutant(

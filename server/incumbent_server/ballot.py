@@ -16,7 +16,7 @@ a question asked after it was won.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from incumbent_backends.api import Claim, Term
 from incumbent_server import agenda, views
@@ -89,6 +89,9 @@ class Ballot:
         if moved:
             self._remove(present)
             return self._admit(present)
+        if entry.no_wait and self._led_or_ahead_of(present):
+            self._drop(present, Reason.HELD_BY_ANOTHER)
+            return None
         if self.seat is not None and present is self.seat.candidacy and entry.value is not None:
             self.seat.wanted = entry.value
         self._wake_at(self._deadline(present))
@@ -112,6 +115,13 @@ class Ballot:
             return Reason.HELD_BY_ANOTHER
         full = len(self.queue) + len(self.arriving) >= self.capacity
         return Reason.TOO_MANY_CANDIDATES if full else None
+
+    def _led_or_ahead_of(self, candidacy: Candidacy) -> bool:
+        """Whether somebody else leads here, or comes before a candidacy that waits here."""
+        if candidacy.holder not in self.queue:
+            return False
+        ahead = self.queue.position(candidacy) > 1
+        return self.seat is not None or ahead or bool(self.arriving)
 
     def _grave(self, token: int, holder: str) -> Reason:
         """Say why a token that was ended here is not resumed; it may have moved away before."""
@@ -139,11 +149,14 @@ class Ballot:
             self._wake_at(self._deadline(candidacy))
 
     def proclaim(self, candidacy: Candidacy, value: bytes, now: float) -> bool:
-        """Ask for a new value; False when the candidacy does not lead."""
-        if self.seat is None or candidacy is not self.seat.candidacy or candidacy.parting:
+        """Ask for a new value; False when the candidacy does not lead, and is not about to."""
+        seated = self.seat is not None and candidacy is self.seat.candidacy
+        if candidacy.parting or not (seated or candidacy.holder in self.arriving):
             return False
         candidacy.heard = now
-        self.seat.wanted = value
+        candidacy.entry = replace(candidacy.entry, value=value)
+        if self.seat is not None and seated:
+            self.seat.wanted = value
         return True
 
     def resign(self, candidacy: Candidacy, farewell: Stream) -> None:
@@ -164,7 +177,7 @@ class Ballot:
         if candidacy.stream is not stream:
             return
         candidacy.stream = None
-        if candidacy.entry.keep:
+        if candidacy.entry.keep and not self._hasty(candidacy):
             self._wake_at(self._deadline(candidacy))
         elif candidacy is self._seated:
             self._vacate(None, doom=True)
@@ -209,9 +222,17 @@ class Ballot:
             self._end(candidacy, Reason.BACKEND_UNAVAILABLE, None)
             if self._may_land(candidacy):
                 candidacy.timed = True
-            elif not candidacy.entry.keep or candidacy.holder in self.arriving:
+            elif (
+                self._hasty(candidacy)
+                or not candidacy.entry.keep
+                or candidacy.holder in self.arriving
+            ):
                 self._remove(candidacy)
             self._wake_at(self._deadline(candidacy))
+
+    def _hasty(self, candidacy: Candidacy) -> bool:
+        """Whether it asked not to wait, so that no place is kept for it once its stream is gone."""
+        return candidacy.entry.no_wait and candidacy.holder in self.queue
 
     def _may_land(self, candidacy: Candidacy) -> bool:
         """Whether its term may still move here, while it trusts what another gateway told it."""
@@ -256,7 +277,7 @@ class Ballot:
         seat = self.seat
         if seat is None:
             self._learn(term)
-        elif term is None or term.token > seat.term.token:
+        elif term is None or term.token != seat.term.token:
             self.picture.doubt = True
             seat.missing = (
                 seat.missing or not self.moves_terms
@@ -319,7 +340,8 @@ class Ballot:
         if self.seat is not None:
             self._vacate(Reason.BACKEND_LOST, doom=False)
         self._remove(candidacy)
-        self.seat = Seat(candidacy, term)
+        asked = candidacy.entry.value
+        self.seat = Seat(candidacy, term, wanted=asked if asked != term.value else None)
         self.picture.doubt = self.picture.contradicts(term)
         self._learn(term)
         if candidacy.leaving:

@@ -67,6 +67,7 @@ class Campaign:
                 Reason.NOT_LEADER,
                 f"election {self._ballot.election!r} is not led by this stream: "
                 "proclaim only while the state is STATE_LEADING",
+                metadata={"election": self._ballot.election},
             )
 
     def resign(self) -> None:

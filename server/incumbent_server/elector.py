@@ -85,7 +85,7 @@ class Elector:
         self._retry = Retry(world)
         self._keeper = Keeper(backend, self._store, self._ttl, world, witness, self)
         self._changed = asyncio.Event()
-        self._follower = Follower(backend, world, witness, self._learn, self._changed.set)
+        self._follower = Follower(backend, world, witness, self._learn, self._listed)
         self._draining = False
         self._ballots: dict[str, Ballot] = {}
         self._buried: dict[str, int] = {}  # of forgotten ballots: a late release may still land
@@ -249,7 +249,7 @@ class Elector:
         await self._told_of(names, prefix)
         if self._draining or not self._follower.synced:
             reason = Reason.GATEWAY_DRAINING if self._draining else Reason.BACKEND_UNAVAILABLE
-            raise refused(reason, election or prefix)
+            raise refused(reason, election or f"{prefix}*")
         if election is not None:
             observer = Observer(election, {election: self._follower.leaders.get(election)})
         else:
@@ -467,6 +467,14 @@ class Elector:
             ballot.news(term, self._backend.session, self._world.now())
             self._settle(ballot)
         self._observers.publish(election, term, vacated=vacated)
+
+    def _listed(self) -> None:
+        """The watch has told the whole state: what it left out is not led."""
+        for ballot in list(self._ballots.values()):
+            if ballot.seat is not None and ballot.election not in self._follower.leaders:
+                ballot.news(None, self._backend.session, self._world.now())
+                self._settle(ballot)
+        self._changed.set()
 
     # -- silence -----------------------------------------------------------------------------
 

@@ -207,6 +207,47 @@ def test_no_wait_with_an_unknown_outcome_is_unavailable_and_its_term_is_ended() 
     assert booth.op() == Release(term(7, "ann"))
 
 
+@pytest.mark.parametrize("how", ["led", "queued behind"])
+def test_who_waits_and_will_wait_no_longer_is_refused_where_another_is_before_it(how: str) -> None:
+    booth = Booth()
+    if how == "led":
+        booth.lead(entry("eve"))
+    else:
+        booth.news(term(3, "eve", session=THERE))
+        booth.enter(entry("bob"))
+    older = booth.enter(entry("ann"))
+    stream = booth.enter(entry("ann", 2, no_wait=True))
+    assert booth.reason(older) is Reason.SUPERSEDED
+    assert booth.reason(stream) is Reason.HELD_BY_ANOTHER
+    assert booth.ballot.find("ann") is None
+
+
+def test_who_waits_next_and_will_wait_no_longer_is_bid_for() -> None:
+    booth = Booth()
+    booth.news(term(3, "eve", session=THERE))
+    booth.enter(entry("ann"))
+    assert booth.op() is None
+    stream = booth.enter(entry("ann", 2, no_wait=True))
+    assert booth.acquire().attempt == 2
+    booth.answer(term(3, "eve", session=THERE))
+    assert booth.reason(stream) is Reason.HELD_BY_ANOTHER
+
+
+@pytest.mark.parametrize("how", ["its stream breaks", "the session is lost"])
+def test_no_place_is_kept_for_who_would_not_wait(how: str) -> None:
+    """It would stand before all others of a vacant election for its ttl."""
+    booth = Booth()
+    stream = booth.enter(entry("ann", ttl=3600, no_wait=True))
+    if how == "its stream breaks":
+        booth.leave(stream)
+    else:
+        booth.lose_session()
+        assert booth.reason(stream) is Reason.BACKEND_UNAVAILABLE
+        booth.renew()
+    booth.enter(entry("bob", no_wait=True))
+    assert booth.acquire().holder == "bob"
+
+
 # -- silence, KEEP and RELEASE
 
 

@@ -430,3 +430,12 @@ def test_a_loss_of_the_session_ends_no_term_that_moved_here_before_its_older_tru
     assert booth.op() is None
     booth.wait(0.4)
     assert booth.op() == Release(term(7, "ann", 2))
+
+
+def test_a_token_that_was_lowered_by_hand_is_asked_about() -> None:
+    booth = Booth()
+    ann = booth.lead(entry("ann"))
+    booth.news(term(6, "ann"))
+    assert booth.op() == Read()
+    booth.read(term(6, "ann"))
+    assert booth.reason(ann) is Reason.BACKEND_LOST

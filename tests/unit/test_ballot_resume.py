@@ -44,6 +44,17 @@ def test_a_value_in_a_resume_is_proclaimed() -> None:
     assert booth.acquire() == Acquire("ann", 2, "candidate of ann", b"new", 7)
 
 
+def test_a_value_proclaimed_while_the_term_moves_is_kept() -> None:
+    """Its client leads, and does not know yet that it leads here."""
+    booth = Booth()
+    booth.news(term(7, "ann", session=THERE))
+    ann = booth.seats[arrive(booth)]
+    assert booth.ballot.proclaim(ann, b"new", booth.now)
+    booth.answer(term(7, "ann", 2))  # what was asked before
+    assert booth.leads(7)
+    assert booth.acquire() == Acquire("ann", 2, "candidate of ann", b"new", 7)
+
+
 def test_resume_moves_the_term_here_from_another_gateway() -> None:
     booth = Booth()
     booth.news(term(7, "ann", session=THERE))

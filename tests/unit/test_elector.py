@@ -457,6 +457,20 @@ def test_observers_see_every_change_the_vacancy_included() -> None:
     play(story)
 
 
+def test_a_watch_that_lists_anew_is_believed_of_a_term_that_none_had_told_of() -> None:
+    async def story(stage: Stage) -> None:
+        stage.store.weather["a"] = Weather(silent=True, verbs=frozenset({"watch", "renew"}))
+        ann = await stage.enter(stage.a, entry("ann"))
+        await stage.wait(1)  # nobody tells of it, and the store was asked
+        stage.store.truth.delete(ELECTION)
+        stage.store.weather["a"] = Weather(silent=True, verbs=frozenset({"renew"}))
+        await stage.wait(1.5)  # its next watch has listed; trust runs on
+        assert ann.end is not None
+        assert ann.end.reason is Reason.BACKEND_LOST
+
+    play(story)
+
+
 def test_lists_and_new_observers_know_what_clients_here_were_told() -> None:
     """Though the watch, which is slow here, has not told it yet."""
 

@@ -122,7 +122,7 @@ MUTANTS = (
         "neither a renewal that misses the term nor news of its end raise a doubt "
         "(oban#1488, wolverine#2602)",
         Edit(Ballot, "renewed", "token in asked and token not in survivors", "False"),
-        Edit(Ballot, "news", "term is None or term.token > seat.term.token", "False"),
+        Edit(Ballot, "news", "term is None or term.token != seat.term.token", "False"),
     ),
     mutant(
         "released token trusted again",
@@ -164,7 +164,7 @@ MUTANTS = (
         Edit(
             Ballot,
             "disconnected",
-            "if candidacy.entry.keep:",
+            "if candidacy.entry.keep and not self._hasty(candidacy):",
             "if candidacy.entry.keep and not candidacy.parting:",
         ),
     ),

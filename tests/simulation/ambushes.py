@@ -52,7 +52,7 @@ class Ambushes:
             self._place.loop.call_later(2 * gateway.backend_ttl, gateway.process.thaw)
 
     def late_move(self, fault: Fault) -> None:
-        """Let the most patient leader move to a gateway that loses its session, and hear no more.
+        """Let the most patient leader move to where the session is being lost, and hear no more.
 
         That gateway's renewals fail, or whatever it asks for happens and is not answered.
         """

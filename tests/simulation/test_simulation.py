@@ -36,7 +36,9 @@ def test_a_run_is_worth_its_time() -> None:
     assert noted >= {"came twice", "landed late", "answer lost", "drains", "jeopardy", "lost"}
     assert "expired" in noted
     assert {event.change for event in events if isinstance(event, Stored)} >= {"moved", "updated"}
-    assert {event.kind for event in events if isinstance(event, Fault)} >= {"kill", *map(str, Kind)}
+    drawn = {str(fault.kind) for outcome in outcomes for fault in outcome.faults}
+    assert {event.kind for event in events if isinstance(event, Fault)} >= {"kill", *drawn}
+    assert {fault.kind for seed in range(100) for fault in draw(seed)} == set(Kind)
     assert False in {event.taken for event in events if isinstance(event, Wrote)}
     assert True in {event.held for event in events if isinstance(event, Held)}
     assert "ok" in {event.outcome for event in events if isinstance(event, Returned)}

@@ -459,11 +459,11 @@ def test_observers_see_every_change_the_vacancy_included() -> None:
 
 def test_a_watch_that_lists_anew_is_believed_of_a_term_that_none_had_told_of() -> None:
     async def story(stage: Stage) -> None:
-        stage.store.weather["a"] = Weather(silent=True, verbs=frozenset({"watch", "renew"}))
+        stage.store.weather["a"] = Weather(silent=True, verbs=("watch", "renew"))
         ann = await stage.enter(stage.a, entry("ann"))
         await stage.wait(1)  # nobody tells of it, and the store was asked
         stage.store.truth.delete(ELECTION)
-        stage.store.weather["a"] = Weather(silent=True, verbs=frozenset({"renew"}))
+        stage.store.weather["a"] = Weather(silent=True, verbs=("renew",))
         await stage.wait(1.5)  # its next watch has listed; trust runs on
         assert ann.end is not None
         assert ann.end.reason is Reason.BACKEND_LOST

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,16 +67,28 @@ def absent() -> set[str]:
 
 
 class Postgres:
-    """A PostgreSQL server of this process, from start() to stop()."""
+    """A PostgreSQL server of this process, from start() to stop().
 
-    def __init__(self, name: str = "postgres", **settings: object) -> None:
+    `environ` is added to its environment; with `disk` its data has a disk of that many MiB.
+    """
+
+    def __init__(
+        self,
+        name: str = "postgres",
+        *,
+        environ: Mapping[str, str] | None = None,
+        disk: int | None = None,
+        **settings: object,
+    ) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="incumbent-postgres-"))
         self._settings = settings
+        self._environ = os.environ | dict(environ or {})
+        self._disk = disk
         self._process: subprocess.Popen[bytes] | None = None
-        self._who: dict[str, Any] = _unprivileged()
+        self._who: dict[str, Any] = unprivileged()
         self._bin = self._reachable(install(name)) / "bin"
         self.password = secrets.token_hex(8)
-        self.port = _free_port()
+        self.port = free_port()
         self._initialise()
 
     def _reachable(self, installed: Path) -> Path:
@@ -90,12 +102,21 @@ class Postgres:
         return installed
 
     @property
+    def own(self) -> Path:
+        """Where its data is."""
+        return self._folder / "own"
+
+    @property
     def data(self) -> Path:
-        return self._folder / "own/data"
+        return self.own / "data"
 
     def _initialise(self) -> None:
-        own = self._folder / "own"
+        own = self.own
         own.mkdir()
+        if self._disk is not None:
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={self._disk}m", "tmpfs", str(own)], check=True
+            )
         secret = own / "password"
         secret.write_text(self.password)
         if "user" in self._who:
@@ -105,6 +126,16 @@ class Postgres:
             "initdb", "-D", str(self.data), "-U", "postgres", "-E", "UTF8", "--locale=C",
             "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}", "--no-sync",
         )  # fmt: skip
+        with (self.data / "pg_hba.conf").open("a") as hba:
+            hba.write("host all all samenet scram-sha-256\n")  # where a test has it listen
+
+    def own_file(self, name: str, text: str) -> None:
+        """Write a file in its data folder, which it alone may read."""
+        path = self.data / name
+        path.write_text(text)
+        path.chmod(0o600)
+        if "user" in self._who:
+            os.chown(path, self._who["user"], self._who["group"])
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._bin / program), *arguments]
@@ -116,7 +147,7 @@ class Postgres:
     def start(self) -> "Postgres":
         settings: dict[str, object] = {
             "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": self._folder / "own",
+            "unix_socket_directories": self.own,
             "shared_buffers": "16MB",
             "max_connections": 400,
             "max_wal_size": "128MB",
@@ -128,7 +159,8 @@ class Postgres:
             with (self._folder / "log").open("ab") as log:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder,
-                    preexec_fn=_end_with_parent, **self._who,  # noqa: PLW1509 one C call
+                    env=self._environ,
+                    preexec_fn=end_with_parent, **self._who,  # noqa: PLW1509 one C call
                 )  # fmt: skip
             if self._await_answer(give_up):
                 return self
@@ -186,6 +218,8 @@ class Postgres:
 
     def remove(self) -> None:
         self.stop()
+        if self._disk is not None:
+            subprocess.run(["umount", str(self.own)], check=True)
         shutil.rmtree(self._folder)
 
 
@@ -229,21 +263,27 @@ def stop_shared() -> None:
 
 
 @contextmanager
-def postgres(name: str = "postgres", **settings: object) -> Iterator[Postgres]:
-    """A server of this test's own, running, with these settings."""
-    server = Postgres(name, **settings)
+def postgres(
+    name: str = "postgres",
+    *,
+    environ: Mapping[str, str] | None = None,
+    disk: int | None = None,
+    **settings: object,
+) -> Iterator[Postgres]:
+    """A server of this test's own, running, with these settings; the rest as of Postgres."""
+    server = Postgres(name, environ=environ, disk=disk, **settings)
     try:
         yield server.start()
     finally:
         server.remove()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child: a test run that is killed leaves no server behind."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def _unprivileged() -> dict[str, Any]:
+def unprivileged() -> dict[str, Any]:
     """How to start what refuses root: as postgres or nobody."""
     if os.getuid() != 0:
         return {}
@@ -252,7 +292,7 @@ def _unprivileged() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

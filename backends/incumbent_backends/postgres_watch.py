@@ -17,6 +17,7 @@ from incumbent_backends.api import BackendError, Clock, Snapshot, Synced, Unavai
 from incumbent_backends.lease_picture import Patience, Picture, SessionRow
 from incumbent_backends.lease_rows import Row
 from incumbent_backends.postgres_hints import SESSIONS, Hints, channel
+from incumbent_backends.postgres_pooler import is_pooled
 from incumbent_backends.postgres_rows import count, rows
 from incumbent_backends.postgres_server import Connection, Server
 
@@ -180,10 +181,10 @@ class PostgresWatch:
             db.add_notify_handler(lambda hint: self._hinted.add(hint.payload))
             await db.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
             await db.set_read_only(True)
-            listen = psycopg.sql.SQL("LISTEN {}").format(
-                psycopg.sql.Identifier(channel(self._namespace))
-            )
-            await self._server.ask(db, db.execute(listen))
+            if not is_pooled(db):  # through a pooler the slow look alone serves
+                await self._server.ask(
+                    db, db.execute(f"LISTEN {channel(self._namespace)}".encode())
+                )
             look = Look(db, self._namespace, self._clock, self._patience)
             while True:
                 await self._server.ask(db, self._tick(db, look))

@@ -1,7 +1,7 @@
 """The lease rows of PostgreSQL keep the laws, on real servers with clocks of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -14,19 +14,24 @@ from incumbent_backends.api import Backend, Options, Synced
 from incumbent_backends.conformance import BackendConformance, BackendMachine, FakeClock, Harness
 from incumbent_backends.postgres_hints import channel
 from incumbent_backends.postgres_lease import PostgresLease
+from tests.poolers import Pgbouncer, pgbouncer
 from tests.proxies import Proxy, proxied
-from tests.servers import shared
+from tests.servers import External, Postgres, postgres, shared
 
 
 class PostgresHarness(Harness):
-    """A namespace of its own in a shared server, and a proxy of its own before each backend."""
+    """A namespace of its own in a server, and a proxy of its own before each backend.
 
-    def __init__(self, store: str) -> None:
+    With a pooler's address the backends go through there, and hands in the tables do not.
+    """
+
+    def __init__(self, server: Postgres | External, pooler: str | None = None) -> None:
         super().__init__()
-        self._server = shared(store)
+        self._server = server
+        self._target = pooler or server.address
         self._ends = AsyncExitStack()
         self._proxies: dict[Backend, Proxy] = {}
-        self._next = self._server.address
+        self._next = self._target
 
     async def __aexit__(self, *exc: object) -> None:
         await super().__aexit__(*exc)
@@ -37,7 +42,7 @@ class PostgresHarness(Harness):
     async def open(
         self, *, backend_ttl: timedelta | None = None, namespace: str | None = None
     ) -> Backend:
-        proxy = await self._ends.enter_async_context(proxied(self._server.address))
+        proxy = await self._ends.enter_async_context(proxied(self._target))
         self._next = proxy.target
         backend = await super().open(backend_ttl=backend_ttl, namespace=namespace)
         self._proxies[backend] = proxy
@@ -53,7 +58,7 @@ class PostgresHarness(Harness):
     async def expire(self, backend: Backend) -> None:
         session, clock = backend.session, FakeClock()
         options = Options(self.namespace, self.backend_ttl, clock)
-        async with self._build(options, self._server.address) as undertaker:
+        async with self._build(options, self._target) as undertaker:
             watch = undertaker.watch()
             while not isinstance(await anext(watch), Synced):  # it has seen everybody
                 pass
@@ -107,7 +112,7 @@ class TestPostgresLease(BackendConformance):
 
     @pytest.fixture
     async def harness(self) -> AsyncIterator[Harness]:
-        async with PostgresHarness(self.STORE) as harness:
+        async with PostgresHarness(shared(self.STORE)) as harness:
             yield harness
 
 
@@ -115,14 +120,32 @@ class TestPostgresLease15(TestPostgresLease):
     STORE = "postgres15"
 
 
+@pytest.fixture(scope="module")
+def pooled() -> Iterator[tuple[Postgres, Pgbouncer]]:
+    with postgres() as server, pgbouncer(server, size=6) as pooler:
+        yield server, pooler
+
+
+class TestPostgresLeaseThroughPgbouncer(BackendConformance):
+    """Fewer server connections than the backends make, so that transactions do change places."""
+
+    STORE = "pgbouncer"
+
+    @pytest.fixture
+    async def harness(self, pooled: tuple[Postgres, Pgbouncer]) -> AsyncIterator[Harness]:
+        server, pooler = pooled
+        async with PostgresHarness(server, pooler.address) as harness:
+            yield harness
+
+
 class PostgresMachine(BackendMachine):
     def build_harness(self) -> Harness:
-        return PostgresHarness("postgres")
+        return PostgresHarness(shared("postgres"))
 
 
 class PostgresMachine15(BackendMachine):
     def build_harness(self) -> Harness:
-        return PostgresHarness("postgres15")
+        return PostgresHarness(shared("postgres15"))
 
 
 MACHINE = settings(max_examples=8, stateful_step_count=25, deadline=None)

@@ -20,3 +20,16 @@ SELECT set_config('synchronous_commit', 'on', false),
        set_config('TimeZone', 'UTC', false),
        set_config('DateStyle', 'ISO', false),
        set_config('bytea_output', 'hex', false)
+
+-- settle_pooled --
+-- Through a pooler, before each statement and in its transaction. Another server than at the start,
+-- or one in recovery, ends it here by a division by zero: no other statement of ours divides.
+SELECT set_config('synchronous_commit', 'on', true),
+       set_config('lock_timeout', '{lock_ms}', true),
+       set_config('statement_timeout', '{statement_ms}', true),
+       set_config('idle_in_transaction_session_timeout', '{idle_ms}', true),
+       set_config('TimeZone', 'UTC', true),
+       set_config('DateStyle', 'ISO', true),
+       set_config('bytea_output', 'hex', true),
+       1 / (NOT pg_is_in_recovery() AND system_identifier = {system_identifier})::integer
+FROM pg_control_system()

@@ -125,6 +125,7 @@ class Postgres:
         self._run(
             "initdb", "-D", str(self.data), "-U", "postgres", "-E", "UTF8", "--locale=C",
             "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}", "--no-sync",
+            "--wal-segsize=1",  # MiB: a small disk fills soon
         )  # fmt: skip
         with (self.data / "pg_hba.conf").open("a") as hba:
             hba.write("host all all samenet scram-sha-256\n")  # where a test has it listen
@@ -208,6 +209,11 @@ class Postgres:
         assert self._process is not None
         self.signal(signal.SIGKILL)
         self._process.wait(30)
+
+    def again(self) -> None:
+        """Await its recovery from a crash; start it where it gave up."""
+        if not self._await_answer(time.monotonic() + START):
+            self.start()
 
     def stop(self) -> None:
         """End the server, if it runs; start() has it again."""

@@ -1,0 +1,136 @@
+"""PostgreSQL servers killed, restarted, frozen, or out of disk: no token goes back."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from incumbent_backends.api import Claim, Unavailable
+from incumbent_backends.postgres_lease import PostgresLease
+from tests.integration.postgres_store import build, eventually
+from tests.integration.verbs import lead
+from tests.servers import Postgres, postgres
+
+
+@pytest.fixture(params=["postgres", "postgres15"])
+def own(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    with postgres(request.param) as server:
+        yield server
+
+
+@pytest.fixture(params=["postgres", "postgres15"])
+def small(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """One whose data is on a small disk in memory, which makes its starts quick as well."""
+    with postgres(request.param, disk=100) as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"servers-{secrets.token_hex(6)}"
+
+
+async def test_twenty_kills_of_the_server_take_no_token_back(
+    small: Postgres, namespace: str
+) -> None:
+    """A kill loses nothing that was written, on whatever disk: what counts is the order."""
+    url = small.url()
+    async with build(url, namespace) as backend, build(url, namespace) as other:
+        acknowledged = 0
+        for _ in range(20):
+            tokens: list[int] = []
+            bidding = [asyncio.create_task(lead_on(by, tokens)) for by in (backend, other)]
+            async with asyncio.timeout(30):
+                while len(tokens) < 40:
+                    await asyncio.sleep(0.002)
+            await asyncio.to_thread(small.kill)
+            await asyncio.gather(*bidding)
+            assert min(tokens) > acknowledged
+            assert len(tokens) == len(set(tokens))
+            await asyncio.to_thread(small.start)
+            after = await eventually(lambda: lead(backend, f"after/{secrets.token_hex(4)}"))
+            assert after.token > max(tokens)
+            acknowledged = after.token
+            assert (await eventually(partial(other.read, after.election))).term == after
+
+
+async def lead_on(backend: PostgresLease, tokens: list[int], value: bytes = b"") -> Unavailable:
+    """Win one election after another until the store grants no more; tokens as acknowledged."""
+    own = 0
+    while True:
+        try:
+            token = (await lead(backend, secrets.token_hex(8), value=value)).token
+        except Unavailable as error:
+            return error
+        assert token > own
+        own = token
+        tokens.append(token)
+
+
+async def test_a_restart_keeps_terms(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        await asyncio.to_thread(own.stop)
+        with pytest.raises(Unavailable):
+            await backend.renew([Claim("e", term.token)])
+        await asyncio.to_thread(own.start)
+        renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
+        assert renewal.survivors == {Claim("e", term.token)}
+
+
+async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        own.signal(signal.SIGSTOP)
+        renewal = asyncio.create_task(backend.renew([Claim("e", term.token)]))
+        await asyncio.sleep(3)
+        own.signal(signal.SIGCONT)
+        assert (await renewal).survivors == {Claim("e", term.token)}
+
+
+async def test_a_full_disk_grants_nothing_and_takes_no_token_back(
+    small: Postgres, namespace: str
+) -> None:
+    """First the tables cannot grow; then the log cannot, and PostgreSQL panics."""
+    async with build(small.url(), namespace) as backend:
+        term = await lead(backend)
+        tokens, keep = [term.token], frozenset({Claim("e", term.token)})
+        filler = fill(small.own)
+        assert str(await lead_on(backend, tokens, value=bytes(4096))) == "PostgreSQL's disk is full"
+        fill_log(small)
+        for verb in (lambda: backend.renew(keep), lambda: lead(backend, "new")):
+            with pytest.raises(Unavailable):
+                await verb()
+        filler.unlink()
+        await asyncio.to_thread(small.again)
+        assert (await eventually(lambda: backend.renew(keep))).survivors >= keep
+        assert (await eventually(lambda: backend.read("e"))).term == term
+        tokens.append((await eventually(lambda: lead(backend, "after"))).token)
+        assert tokens == sorted(set(tokens))
+
+
+def fill_log(server: Postgres) -> None:
+    """Write into the log until it has no room, which PostgreSQL does not survive."""
+    message = "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 100000))"
+    with psycopg.connect(server.url(), autocommit=True) as db, suppress(psycopg.OperationalError):
+        while True:
+            db.execute(message.encode())
+
+
+def fill(folder: Path) -> Path:
+    """Leave nothing free on a disk."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+    return filler

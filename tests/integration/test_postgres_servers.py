@@ -4,16 +4,13 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from incumbent_backends.api import Claim, Unavailable
 from incumbent_backends.postgres_lease import PostgresLease
-from tests.integration.postgres_store import build, eventually
+from tests.integration.postgres_store import build, eventually, fill, fill_log
 from tests.integration.verbs import lead
 from tests.servers import Postgres, postgres
 
@@ -113,24 +110,3 @@ async def test_a_full_disk_grants_nothing_and_takes_no_token_back(
         assert (await eventually(lambda: backend.read("e"))).term == term
         tokens.append((await eventually(lambda: lead(backend, "after"))).token)
         assert tokens == sorted(set(tokens))
-
-
-def fill_log(server: Postgres) -> None:
-    """Write into the log until it has no room, which PostgreSQL does not survive."""
-    message = "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 100000))"
-    with psycopg.connect(server.url(), autocommit=True) as db, suppress(psycopg.OperationalError):
-        while True:
-            db.execute(message.encode())
-
-
-def fill(folder: Path) -> Path:
-    """Leave nothing free on a disk."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return filler

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from tests.servers import START, Missing, Postgres, end_with_parent, free_port, unprivileged
+from tests.processes import end_with_parent, free_port, unprivileged
+from tests.servers import START, Missing, Postgres
 
 CONFIGURATION = """
 [databases]

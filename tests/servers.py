@@ -7,13 +7,10 @@ server that the tests share is started when first asked for and stopped by its i
 INCUMBENT_TEST_POSTGRES=URL has another one, whose user may make databases, take the place of 18.
 """
 
-import ctypes
 import os
-import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,8 +24,9 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.processes import children, end_with_parent, free_port, unprivileged
+
 START = 60.0  # seconds; a busy machine needs a few
-PR_SET_PDEATHSIG = 1
 VARIABLE = "INCUMBENT_TEST_POSTGRES"
 
 
@@ -80,6 +78,7 @@ class Postgres:
         disk: int | None = None,
         **settings: object,
     ) -> None:
+        self.name = name
         self._folder = Path(tempfile.mkdtemp(prefix="incumbent-postgres-"))
         self._settings = settings
         self._environ = os.environ | dict(environ or {})
@@ -129,6 +128,12 @@ class Postgres:
         )  # fmt: skip
         with (self.data / "pg_hba.conf").open("a") as hba:
             hba.write("host all all samenet scram-sha-256\n")  # where a test has it listen
+
+    def copy(self, other: "Postgres") -> None:
+        """Become what another one is, while both are stopped."""
+        shutil.rmtree(self.data)
+        subprocess.run(["cp", "-a", str(other.data), str(self.data)], check=True)
+        self.password = other.password
 
     def own_file(self, name: str, text: str) -> None:
         """Write a file in its data folder, which it alone may read."""
@@ -196,7 +201,7 @@ class Postgres:
         assert self._process is not None
         if number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL):
             # Each backend has a group of its own, so they are named one by one.
-            for process in [self._process.pid, *_children(self._process.pid)]:
+            for process in [self._process.pid, *children(self._process.pid)]:
                 try:
                     os.kill(process, number)
                 except ProcessLookupError:
@@ -282,32 +287,6 @@ def postgres(
         yield server.start()
     finally:
         server.remove()
-
-
-def end_with_parent() -> None:
-    """In the child: a test run that is killed leaves no server behind."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def unprivileged() -> dict[str, Any]:
-    """How to start what refuses root: as postgres or nobody."""
-    if os.getuid() != 0:
-        return {}
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    user = known.get("postgres") or known["nobody"]
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()] if path.exists() else []
 
 
 def main() -> int:

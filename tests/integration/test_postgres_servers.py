@@ -10,8 +10,9 @@ import pytest
 
 from incumbent_backends.api import Claim, Unavailable
 from incumbent_backends.postgres_lease import PostgresLease
-from tests.integration.postgres_store import build, eventually, fill, fill_log
+from tests.integration.postgres_store import build, eventually, fill, fill_log, refused, sql
 from tests.integration.verbs import lead
+from tests.proxies import proxied
 from tests.servers import Postgres, postgres
 
 
@@ -110,3 +111,36 @@ async def test_a_full_disk_grants_nothing_and_takes_no_token_back(
         assert (await eventually(lambda: backend.read("e"))).term == term
         tokens.append((await eventually(lambda: lead(backend, "after"))).token)
         assert tokens == sorted(set(tokens))
+
+
+async def test_a_lagging_standby_takes_tokens_back_until_the_counter_is_raised(
+    own: Postgres, namespace: str
+) -> None:
+    """What no driver can prevent, and what docs/operations.md has an operator do about it."""
+    url, standby = own.url(), Postgres(own.name)
+    try:
+        async with (
+            proxied(own.address) as proxy,
+            build(url.replace(own.address, proxy.target), namespace) as backend,
+        ):
+            kept = await lead(backend, "kept")
+            own.stop()
+            standby.copy(own)
+            own.start()
+            lost = [await eventually(lambda n=n: lead(backend, f"lost/{n}")) for n in range(3)]  # type: ignore[misc]
+            own.kill()
+            (standby.data / "standby.signal").touch()
+            standby.start()
+            proxy.port = standby.port
+            await refused(lambda: backend.renew([]), Unavailable, "standby")
+            sql(standby.url(), "SELECT pg_promote()")
+            keep = {Claim(term.election, term.token) for term in (kept, *lost)}
+            renewal = await eventually(lambda: backend.renew(keep))
+            assert renewal.survivors == {Claim("kept", kept.token)}
+            again = await lead(backend, "again")
+            assert again.token == lost[0].token, "it stands for two terms"
+            raising = "UPDATE incumbent_namespace SET last_token = last_token + 1000000"
+            sql(standby.url(), raising)
+            assert (await lead(backend, "raised")).token > max(term.token for term in lost)
+    finally:
+        standby.remove()

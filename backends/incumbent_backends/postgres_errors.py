@@ -17,7 +17,6 @@ _TO_MEND = {
     "3D000": "there is no such database in this PostgreSQL",
     "42501": "this user lacks a right on Incumbent's tables; see the grants in docs/operations.md",
 }
-_PARAMETER = "the pooler before PostgreSQL refuses a parameter of the URL, such as options"
 _WHILE_CONNECTING = {
     "password authentication failed": _TO_MEND["28P01"],
     "no password supplied": "PostgreSQL asks for a password, and the URL has none",
@@ -32,10 +31,14 @@ _WHILE_CONNECTING = {
     "certificate verify failed": "nobody in sslrootcert has signed PostgreSQL's certificate",
     "does not match host name": "PostgreSQL's certificate is not for the URL's host",
     "root certificate file": "the file that the URL names as sslrootcert cannot be read",
-    "unsupported startup parameter": _PARAMETER,
+    "unsupported startup parameter": "the pooler before PostgreSQL refuses a parameter of the URL",
     "no such database": _TO_MEND["3D000"],
 }
-_CODE_WHILE_CONNECTING = {"42501": _TO_MEND["28000"], "08P01": _PARAMETER}
+# Our own side's words: no server has spoken, so there is no code to be found out.
+_NOBODY = (
+    "connection refused", "connection reset", "server closed the connection", "failed to resolve",
+    "connection timeout", "timeout expired", "is unreachable", "no route to host",
+)  # fmt: skip
 _FULL = ("too many clients", "connection slots", "too many connections", "no more connections")
 _MISSING = {"role": _TO_MEND["28000"], "database": _TO_MEND["3D000"]}
 
@@ -61,8 +64,8 @@ _LATER_BY_CLASS = {
 
 def translate(error: psycopg.Error, *, at_start: bool, code: str | None = None) -> BackendError:
     """Say what an error means; `code` is what was found out about one while connecting."""
-    if error.sqlstate is None and code in _CODE_WHILE_CONNECTING:
-        return to_mend(_CODE_WHILE_CONNECTING[code], at_start=at_start)
+    if error.sqlstate is None and code == "42501":  # on the database, not on our tables
+        code = "28000"
     code = error.sqlstate or code
     if code is None:
         return _connecting(str(error), at_start=at_start) or Unavailable(
@@ -81,8 +84,10 @@ def translate(error: psycopg.Error, *, at_start: bool, code: str | None = None) 
 
 
 def tells(error: psycopg.Error) -> bool:
-    """Whether an error says by itself what it means."""
-    return error.sqlstate is not None or _connecting(str(error), at_start=True) is not None
+    """Whether an error says by itself what it means, or that no server has spoken."""
+    text = str(error).lower()
+    known = error.sqlstate is not None or _connecting(text, at_start=True) is not None
+    return known or any(part in text for part in _NOBODY)
 
 
 def to_mend(sentence: str, *, at_start: bool) -> BackendError:

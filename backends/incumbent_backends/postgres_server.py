@@ -160,6 +160,8 @@ class Server:
             async with connection.transaction():
                 await connection.execute(SQL["who"])
         except psycopg.errors.ProtocolViolation as error:
+            if "not allowed" not in str(error):  # poolers give this code to all that they say
+                raise
             raise to_mend(
                 "the pooler before this PostgreSQL allows no transactions: set it to transaction"
                 " mode, or connect to the server itself",

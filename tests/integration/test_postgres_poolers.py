@@ -123,6 +123,18 @@ async def test_an_outage_behind_the_pooler_or_of_itself(namespace: str) -> None:
                 assert renewal.survivors == keep
 
 
+async def test_a_server_that_is_away_behind_the_pooler_may_still_come(namespace: str) -> None:
+    """The pooler greets all the same, and gives one code to all that it says by itself."""
+    with postgres() as server, pgbouncer(server) as pooler:
+        server.stop()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await build(pooler.url(), namespace).__aenter__()
+        server.start()
+        async with await eventually(build(pooler.url(), namespace).__aenter__) as backend:
+            await lead(backend)
+
+
 async def test_a_standby_behind_the_pooler_grants_nothing_and_is_not_read(namespace: str) -> None:
     """The pooler keeps our connections, and makes its own anew, to whatever answers then."""
     with postgres() as server, pgbouncer(server) as pooler:

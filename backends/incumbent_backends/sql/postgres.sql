@@ -10,17 +10,6 @@ SELECT pg_backend_pid(),
        current_setting('server_encoding'),
        current_setting('server_version_num')::integer
 
--- settle --
--- Grants are on disk before they are answered, whatever the server's default; nothing waits for ever.
-SELECT set_config('synchronous_commit', 'on', false),
-       set_config('default_transaction_isolation', 'read committed', false),
-       set_config('lock_timeout', %(lock_ms)s, false),
-       set_config('statement_timeout', %(statement_ms)s, false),
-       set_config('idle_in_transaction_session_timeout', %(idle_ms)s, false),
-       set_config('TimeZone', 'UTC', false),
-       set_config('DateStyle', 'ISO', false),
-       set_config('bytea_output', 'hex', false)
-
 -- settle_pooled --
 -- Through a pooler, before each statement and in its transaction. Another server than at the start,
 -- or one in recovery, ends it here by a division by zero: no other statement of ours divides.
@@ -33,3 +22,14 @@ SELECT set_config('synchronous_commit', 'on', true),
        set_config('bytea_output', 'hex', true),
        1 / (NOT pg_is_in_recovery() AND system_identifier = {system_identifier})::integer
 FROM pg_control_system()
+
+-- settle --
+-- Grants are on disk before they are answered, whatever the server's default; nothing waits for ever.
+SELECT set_config('synchronous_commit', 'on', false),
+       set_config('default_transaction_isolation', 'read committed', false),
+       set_config('lock_timeout', %(lock_ms)s, false),
+       set_config('statement_timeout', %(statement_ms)s, false),
+       set_config('idle_in_transaction_session_timeout', %(idle_ms)s, false),
+       set_config('TimeZone', 'UTC', false),
+       set_config('DateStyle', 'ISO', false),
+       set_config('bytea_output', 'hex', false)

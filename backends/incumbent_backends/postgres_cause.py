@@ -25,8 +25,10 @@ _WAIT = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: sele
 def sqlstate(parameters: dict[str, Any]) -> str | None:
     """Connect and return the code of the last refusal; blocks for PATIENCE at most.
 
-    None: nobody refused, or a libpq before 18 that does not trace so early.
+    None: nobody refused, or a libpq before 18 that does not trace so early, or no Linux.
     """
+    if not hasattr(os, "memfd_create"):
+        return None
     trace = os.memfd_create("incumbent-libpq")
     connection = pq.PGconn.connect_start(make_conninfo(**parameters).encode())
     try:

@@ -1,6 +1,7 @@
 """Connections to PostgreSQL that are refused, in any language, by TLS or for want of a place."""
 
 import contextlib
+import os
 import secrets
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from incumbent_backends import postgres_server
 from incumbent_backends.api import Claim, Rejected, Unavailable
-from incumbent_backends.postgres_cause import last_code
+from incumbent_backends.postgres_cause import last_code, sqlstate
 from tests.certificates import Pair, authority, tls_postgres, verified
 from tests.integration.postgres_store import build, eventually, refused, sql
 from tests.integration.verbs import lead
@@ -73,6 +74,11 @@ async def test_a_text_that_is_understood_costs_no_second_connection(
     monkeypatch.setattr(postgres_server, "sqlstate", asked)
     with postgres() as server, pytest.raises(Rejected, match="refuses this user's password"):
         await build(server.url(password="wrong"), "tests").__aenter__()
+
+
+def test_where_nothing_can_be_traced_there_is_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    assert sqlstate({"host": "127.0.0.1", "port": "1"}) is None
 
 
 def test_the_code_is_taken_from_the_servers_last_refusal_alone() -> None:

@@ -10,9 +10,10 @@ FROM ?= 0
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install everything for development: .venv, and grpcurl where Go is
+setup: ## Install everything for development: .venv, and Go tools where Go is
 	@scripts/setup dev
 	@scripts/grpcurl
+	@scripts/compose
 
 stores: setup ## Start each store that the tests use once, and say which one it is
 	@exec .venv/bin/python -m tests.servers

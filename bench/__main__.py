@@ -19,6 +19,7 @@ SCENARIOS: dict[str, Scenario] = {
     "terms": terms.run,
     "observe-churn": churn.run,
     "handover": handover.run,
+    "handover-postgres": handover.run_postgres,
 }
 
 

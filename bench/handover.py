@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 
 from bench.client import Candidate, Stub, connected
-from bench.figures import Figure, Report
+from bench.figures import Figure, Goal, Report
 from bench.processes import gateway
 from bench.progress import Progress
 from bench.stats import parts, percentile
 from incumbent.v1 import election_service_pb2 as pb
+from tests.servers import postgres
 
 ROUNDS = 15
 POLITE = 0.1  # seconds: a gateway that ended a term holds back for 50 ms at most
@@ -42,6 +43,22 @@ async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
         *_figures("kill -9 of a RELEASE client", killed),
     ]
     return Report("handover", figures, {"ms": times})
+
+
+async def run_postgres(folder: Path, progress: Progress, *, quick: bool) -> Report:
+    """Hand over between two gateways on lease rows of a PostgreSQL that is started for it."""
+    turns = 45 if quick else 210
+    progress.begin("handover-postgres", turns)
+    with postgres() as server:
+        async with (
+            gateway(folder, "one", store=server.url()) as one,
+            gateway(folder, "two", store=server.url()) as two,
+            connected(one.address) as first,
+            connected(two.address) as second,
+        ):
+            times = await _hand_over([first[0], second[0]], "bench/there", turns, progress)
+    figures = _figures("resign, two gateways on PostgreSQL", times, Goal(10))
+    return Report("handover-postgres", figures, {"ms": {"two gateways": times}})
 
 
 async def _hand_over(
@@ -92,11 +109,11 @@ async def _fail_over(stub: Stub, address: str, kills: int, progress: Progress) -
     return times
 
 
-def _figures(name: str, times: list[float]) -> list[Figure]:
+def _figures(name: str, times: list[float], goal: Goal | None = None) -> list[Figure]:
     count = ROUNDS if len(times) >= 2 * ROUNDS else 1
     rounds = [percentile(part, 50) for part in parts(times, count)]
     return [
-        Figure(f"{name}, p50", percentile(times, 50), "ms", min(rounds), max(rounds)),
+        Figure(f"{name}, p50", percentile(times, 50), "ms", min(rounds), max(rounds), goal),
         Figure(f"{name}, p99", percentile(times, 99), "ms"),
         Figure(f"{name}, max", max(times), "ms"),
     ]

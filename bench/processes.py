@@ -55,11 +55,16 @@ class Server:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, name: str = "gateway", *, ttl: str = "15s", traced: bool = False
+    folder: Path,
+    name: str = "gateway",
+    *,
+    ttl: str = "15s",
+    traced: bool = False,
+    store: str | None = None,
 ) -> AsyncIterator[Server]:
-    """Run the real gateway on the SQLite file of `folder`, with its logs in a file beside it."""
+    """Run the real gateway, its logs in a file of `folder`: on a SQLite file there, or `store`."""
     module = "bench.traced" if traced else "incumbent_server"
-    command = ["-m", module, "--backend", store_url(folder), "--backend-ttl", ttl]
+    command = ["-m", module, "--backend", store or store_url(folder), "--backend-ttl", ttl]
     command += ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--drain", "0s"]
     async with _running(name, command, folder / f"{name}.log") as server:
         yield server

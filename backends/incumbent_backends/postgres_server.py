@@ -2,9 +2,11 @@
 
 Every connection, the first and each later one, is asked who answers: a standby, a read-only server
 or another cluster than at the start grants nothing (Unavailable), until the right one is back.
+Through a pooler, where a driver allows one, every statement asks so: postgres_pooler.py.
 """
 
 import asyncio
+import logging
 import os
 import re
 import socket
@@ -18,7 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from incumbent_backends.api import BackendError, Rejected, Unavailable
-from incumbent_backends.postgres_errors import to_mend, translate
+from incumbent_backends.postgres_cause import sqlstate
+from incumbent_backends.postgres_errors import tells, to_mend, translate
+from incumbent_backends.postgres_pooler import pool
 from incumbent_backends.statements import statements
 
 T = TypeVar("T")
@@ -39,6 +43,8 @@ _DEFAULTS = {
 }
 _SCHEME = re.compile(r"postgres(ql)?(\+[a-z]+)?")  # what follows the plus is a driver's name
 
+_log = logging.getLogger(__name__)
+
 SQL = {name: text.encode() for name, text in statements("postgres.sql").items()}
 
 
@@ -53,9 +59,14 @@ def parse_url(url: str) -> dict[str, Any]:
     except psycopg.ProgrammingError:  # its text repeats parts of the URL
         raise Rejected(f"this PostgreSQL URL cannot be read: {how}") from None
     ports = str(given.get("port") or 5432).split(",")
-    if re.search(r"[\x00-\x1f]", url) or not all(re.fullmatch(r"\d{0,5}", port) for port in ports):
+    if re.search(r"[\x00-\x1f]", url) or not all(_is_port(port) for port in ports):
         raise Rejected(f"this PostgreSQL URL cannot be read: {how}")
     return {**_DEFAULTS, **given}
+
+
+def _is_port(text: str) -> bool:
+    """Whether this is a port, or nothing, which stands for the usual one."""
+    return not text or (re.fullmatch(r"\d{1,5}", text) is not None and 0 < int(text) < 65536)
 
 
 def _how(scheme: str) -> str:
@@ -75,10 +86,14 @@ class _Who(NamedTuple):
 
 
 class Server:
-    """One PostgreSQL database, known by its cluster's identity from the first connection on."""
+    """One PostgreSQL database, known by its cluster's identity from the first connection on.
 
-    def __init__(self, url: str) -> None:
+    A pooler between is refused, unless `pooled` says that each statement stands for itself.
+    """
+
+    def __init__(self, url: str, *, pooled: bool = False) -> None:
         self._parameters = parse_url(url)
+        self._pooled = pooled
         self._identity: int | None = None
         self._opened = False
         self._severed: dict[asyncio.Future[Any], Connection] = {}
@@ -125,7 +140,10 @@ class Server:
         try:
             return made.result()
         except psycopg.Error as error:
-            raise self.translate(error) from error
+            code = None
+            if not self._opened and not tells(error):
+                code = await asyncio.to_thread(sqlstate, parameters)
+            raise translate(error, at_start=not self._opened, code=code) from error
 
     def _give_up(self, made: asyncio.Future[Connection]) -> None:
         self._late.add(made)
@@ -139,22 +157,47 @@ class Server:
     async def _prepare(self, connection: Connection) -> None:
         cursor = await connection.execute(SQL["who"])
         ((*answer,),) = await cursor.fetchall()
-        self._inspect(_Who(*answer), connection.info.backend_pid)
-        await connection.execute(SQL["settle"], _SETTINGS)
+        who = _Who(*answer)
+        through = who.backend_pid != connection.info.backend_pid
+        self._inspect(who, pooler=through)
+        if through:
+            await self._prepare_pooled(connection, who)
+        else:
+            await connection.execute(SQL["settle"], _SETTINGS)
 
-    def _inspect(self, who: _Who, backend_pid: int) -> None:
+    async def _prepare_pooled(self, connection: Connection, who: _Who) -> None:
+        first = SQL["settle_pooled"].decode()
+        pool(connection, first.format(system_identifier=who.system_identifier, **_SETTINGS))
+        try:
+            async with connection.transaction():
+                await connection.execute(SQL["who"])
+        except psycopg.errors.ProtocolViolation as error:
+            if "not allowed" not in str(error):  # poolers give this code to all that they say
+                raise
+            raise to_mend(
+                "the pooler before this PostgreSQL allows no transactions: set it to transaction"
+                " mode, or connect to the server itself",
+                at_start=not self._opened,
+            ) from error
+        if not self._opened:
+            _log.warning(
+                "a pooler stands before PostgreSQL: changes by other gateways are looked for every"
+                " 250 ms, as no NOTIFY comes through it"
+            )
+
+    def _inspect(self, who: _Who, *, pooler: bool) -> None:
         if self._identity is not None and who.system_identifier != self._identity:
             raise Unavailable("another PostgreSQL cluster answers than at the start: not used")
         if who.in_recovery:
             raise Unavailable("this PostgreSQL is a standby (in recovery): nothing is granted here")
         if who.read_only:
             raise Unavailable("PostgreSQL is read-only here")
-        for sentence in self._unfit(who, backend_pid):
+        for sentence in self._unfit(who, pooler=pooler):
             raise to_mend(sentence, at_start=not self._opened)
         self._identity = who.system_identifier
 
-    def _unfit(self, who: _Who, backend_pid: int) -> Iterator[str]:
-        if who.backend_pid != backend_pid:
+    def _unfit(self, who: _Who, *, pooler: bool) -> Iterator[str]:
+        if pooler and not self._pooled:
             yield (
                 "a pooler stands before this PostgreSQL, so a connection's settings and locks and"
                 " NOTIFY cannot be relied on: connect to the server itself"

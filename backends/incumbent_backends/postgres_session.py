@@ -75,7 +75,9 @@ class LeaseSession:
         if not listed:
             await self.open(db)
             return Renewal(frozenset(), good_until)
-        hanging = {Claim(name, token): version for name, token, version in listed if name}
+        hanging = {
+            Claim(name, token): version for name, token, version in listed if name is not None
+        }
         self._ending.intersection_update(hanging)
         orphans = self._orphans(hanging.keys(), call)
         ended = await self._end(db, {claim: hanging[claim] for claim in orphans})

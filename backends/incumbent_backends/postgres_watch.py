@@ -17,6 +17,7 @@ from incumbent_backends.lease_picture import Picture
 from incumbent_backends.lease_rows import snapshot
 from incumbent_backends.postgres_hints import SESSIONS, channel
 from incumbent_backends.postgres_look import POLL, Look, Sessions
+from incumbent_backends.postgres_pooler import is_pooled
 from incumbent_backends.postgres_server import Connection, Server
 
 REST = 0.002  # from a hint to the look: so many changes are one look
@@ -139,10 +140,10 @@ class PostgresWatch:
             db.add_notify_handler(lambda hint: self._hinted.add(hint.payload))
             await db.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
             await db.set_read_only(True)
-            listen = psycopg.sql.SQL("LISTEN {}").format(
-                psycopg.sql.Identifier(channel(self._namespace))
-            )
-            await self._server.ask(db, db.execute(listen))
+            if not is_pooled(db):  # through a pooler the slow look alone serves
+                await self._server.ask(
+                    db, db.execute(f"LISTEN {channel(self._namespace)}".encode())
+                )
             look = self._look = Look(db, self._namespace, self._sessions)
             while True:
                 await self._server.ask(db, self._tick(db, look))

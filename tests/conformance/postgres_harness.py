@@ -8,18 +8,19 @@ from incumbent_backends.api import Backend
 from incumbent_backends.conformance import Harness
 from tests.integration.postgres_store import sql
 from tests.proxies import Proxy, proxied
-from tests.servers import shared
+from tests.servers import External, Postgres
 
 
 class ServerHarness(Harness):
     """A namespace of its own in a shared server, and a proxy of its own before each backend."""
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, server: Postgres | External, pooler: str | None = None) -> None:
         super().__init__()
-        self.server = shared(store)
+        self.server = server
+        self.target = pooler or server.address
         self.ends = AsyncExitStack()
         self.proxies: dict[Backend, Proxy] = {}
-        self.next = self.server.address  # where the backend that is built now connects to
+        self.next = self.target  # where the backend that is built now connects to
 
     async def __aexit__(self, *exc: object) -> None:
         await super().__aexit__(*exc)
@@ -28,7 +29,7 @@ class ServerHarness(Harness):
     async def open(
         self, *, backend_ttl: timedelta | None = None, namespace: str | None = None
     ) -> Backend:
-        proxy = await self.ends.enter_async_context(proxied(self.server.address))
+        proxy = await self.ends.enter_async_context(proxied(self.target))
         self.next = proxy.target
         backend = await super().open(backend_ttl=backend_ttl, namespace=namespace)
         self.proxies[backend] = proxy

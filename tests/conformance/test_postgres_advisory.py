@@ -12,6 +12,7 @@ from incumbent_backends.conformance import BackendConformance, BackendMachine, H
 from incumbent_backends.postgres_advisory import PostgresAdvisory
 from tests.conformance.postgres_harness import ServerHarness
 from tests.integration.advisory_store import build
+from tests.servers import shared
 
 
 class AdvisoryHarness(ServerHarness):
@@ -55,7 +56,7 @@ class TestPostgresAdvisory(BackendConformance):
 
     @pytest.fixture
     async def harness(self) -> AsyncIterator[Harness]:
-        async with AdvisoryHarness(self.STORE) as harness:
+        async with AdvisoryHarness(shared(self.STORE)) as harness:
             yield harness
 
 
@@ -65,12 +66,12 @@ class TestPostgresAdvisory15(TestPostgresAdvisory):
 
 class AdvisoryMachine(BackendMachine):
     def build_harness(self) -> Harness:
-        return AdvisoryHarness("postgres")
+        return AdvisoryHarness(shared("postgres"))
 
 
 class AdvisoryMachine15(BackendMachine):
     def build_harness(self) -> Harness:
-        return AdvisoryHarness("postgres15")
+        return AdvisoryHarness(shared("postgres15"))
 
 
 MACHINE = settings(max_examples=8, stateful_step_count=25, deadline=None)

@@ -1,7 +1,7 @@
 """The lease rows of PostgreSQL keep the laws, on real servers with clocks of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from datetime import timedelta
 
 import psycopg
@@ -13,6 +13,8 @@ from incumbent_backends.conformance import BackendConformance, BackendMachine, F
 from incumbent_backends.postgres_hints import channel
 from incumbent_backends.postgres_lease import PostgresLease
 from tests.conformance.postgres_harness import ServerHarness
+from tests.poolers import Pgbouncer, pgbouncer
+from tests.servers import Postgres, postgres, shared
 
 
 class PostgresHarness(ServerHarness):
@@ -33,7 +35,7 @@ class PostgresHarness(ServerHarness):
     async def expire(self, backend: Backend) -> None:
         session, clock = backend.session, FakeClock()
         options = Options(self.namespace, self.backend_ttl, clock)
-        async with self._build(options, self.server.address) as undertaker:
+        async with self._build(options, self.target) as undertaker:
             watch = undertaker.watch()
             while not isinstance(await anext(watch), Synced):  # it has seen everybody
                 pass
@@ -69,7 +71,7 @@ class TestPostgresLease(BackendConformance):
 
     @pytest.fixture
     async def harness(self) -> AsyncIterator[Harness]:
-        async with PostgresHarness(self.STORE) as harness:
+        async with PostgresHarness(shared(self.STORE)) as harness:
             yield harness
 
 
@@ -77,14 +79,32 @@ class TestPostgresLease15(TestPostgresLease):
     STORE = "postgres15"
 
 
+@pytest.fixture(scope="module")
+def pooled() -> Iterator[tuple[Postgres, Pgbouncer]]:
+    with postgres() as server, pgbouncer(server, size=6) as pooler:
+        yield server, pooler
+
+
+class TestPostgresLeaseThroughPgbouncer(BackendConformance):
+    """Fewer server connections than the backends make, so that transactions do change places."""
+
+    STORE = "pgbouncer"
+
+    @pytest.fixture
+    async def harness(self, pooled: tuple[Postgres, Pgbouncer]) -> AsyncIterator[Harness]:
+        server, pooler = pooled
+        async with PostgresHarness(server, pooler.address) as harness:
+            yield harness
+
+
 class PostgresMachine(BackendMachine):
     def build_harness(self) -> Harness:
-        return PostgresHarness("postgres")
+        return PostgresHarness(shared("postgres"))
 
 
 class PostgresMachine15(BackendMachine):
     def build_harness(self) -> Harness:
-        return PostgresHarness("postgres15")
+        return PostgresHarness(shared("postgres15"))
 
 
 MACHINE = settings(max_examples=8, stateful_step_count=25, deadline=None)

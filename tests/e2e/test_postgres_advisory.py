@@ -17,8 +17,9 @@ from tests.e2e.conftest import Figures
 from tests.e2e.test_postgres import database, on
 from tests.gateways import Gateways
 from tests.integration.advisory_store import locks
+from tests.poolers import pgbouncer
 from tests.proxies import proxied
-from tests.servers import Postgres, pgbouncer, postgres
+from tests.servers import Postgres, postgres
 
 STORE = "postgres"
 SLACK = 2.0  # seconds more than the bound, for a busy machine
@@ -274,7 +275,8 @@ def test_a_wrong_password_ends_the_start(gateways: Gateways) -> None:
 
 
 def test_a_pooler_ends_the_start(server: Postgres, gateways: Gateways) -> None:
-    with pgbouncer(server) as address:
+    with pgbouncer(server) as pooler:
+        address = pooler.address
         store = locks(server.url().replace(server.address, address))
         sentence = gateways.refused(store=store)
     assert "a pooler stands before this PostgreSQL" in sentence

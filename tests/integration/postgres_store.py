@@ -4,8 +4,9 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -15,6 +16,7 @@ from incumbent_backends.api import Backend, BackendError, Clock, Options, Reject
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.postgres_lease import PostgresLease
 from tests.integration.verbs import SECOND
+from tests.servers import Postgres
 
 T = TypeVar("T")
 
@@ -99,3 +101,24 @@ async def refused(
                 if text in str(error):
                     return error
             await asyncio.sleep(0.02)
+
+
+def fill_log(server: Postgres) -> None:
+    """Write into the log until it has no room, which PostgreSQL does not survive."""
+    message = "SELECT pg_logical_emit_message(false, 'filler', repeat('x', 100000))"
+    with psycopg.connect(server.url(), autocommit=True) as db, suppress(psycopg.OperationalError):
+        while True:
+            db.execute(message.encode())
+
+
+def fill(folder: Path) -> Path:
+    """Leave nothing free on a disk."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+    return filler

@@ -13,8 +13,9 @@ from tests.integration import postgres_store
 from tests.integration.advisory_store import build, locks
 from tests.integration.postgres_store import refused, scratch_database, sql
 from tests.integration.verbs import SECOND, lead, watching
+from tests.poolers import pgbouncer
 from tests.proxies import proxied
-from tests.servers import Postgres, pgbouncer, postgres
+from tests.servers import Postgres, postgres
 
 STORE = "postgres"
 
@@ -81,14 +82,16 @@ async def test_a_server_that_does_not_sync() -> None:
 
 async def test_a_transaction_pooler_is_refused(server: Postgres) -> None:
     """A real pgbouncer; through it two sessions would both get one lock."""
-    with pgbouncer(server) as address:
+    with pgbouncer(server) as pooler:
+        address = pooler.address
         url = server.url().replace(server.address, address)
         assert "a pooler stands before this PostgreSQL" in await refusal(url)
 
 
 async def test_a_pooler_that_comes_later_is_refused_too(server: Postgres, database: str) -> None:
     url = server.url(database=database)
-    with pgbouncer(server) as address:
+    with pgbouncer(server) as pooler:
+        address = pooler.address
         async with (
             proxied(server.address) as proxy,
             build(url.replace(server.address, proxy.target), "tests") as backend,

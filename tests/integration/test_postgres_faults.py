@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import secrets
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 
 import psycopg
 import pytest
@@ -146,56 +144,6 @@ async def test_a_store_that_falls_silent_is_given_up_and_comes_back(
         proxy.reset()  # what was kept back is lost, so these connections are of no more use
         assert (await eventually(lambda: backend.renew(keep))).survivors >= set(keep)
         assert (await eventually(lambda: backend.read("e"))).term == term
-
-
-async def test_five_kills_of_the_server_take_no_token_back(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend, build(own.url(), namespace) as other:
-        acknowledged = 0
-        for _ in range(5):
-            bidding = [asyncio.create_task(lead_on(by)) for by in (backend, other)]
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(own.kill)
-            tokens = [token for task in bidding for token in await task]
-            assert min(tokens) > acknowledged
-            assert len(tokens) == len(set(tokens))
-            acknowledged = max(tokens)
-            await asyncio.to_thread(own.start)
-            after = await eventually(lambda: lead(backend, f"after/{secrets.token_hex(4)}"))
-            assert after.token > acknowledged
-            acknowledged = after.token
-            assert (await eventually(partial(other.read, after.election))).term == after
-
-
-async def lead_on(backend: PostgresLease) -> list[int]:
-    """Win one election after another until the store is away; the tokens, as acknowledged."""
-    tokens: list[int] = []
-    try:
-        while True:
-            tokens.append((await lead(backend, secrets.token_hex(8))).token)
-    except Unavailable:
-        assert tokens == sorted(tokens)
-        return tokens
-
-
-async def test_a_restart_keeps_terms(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        term = await lead(backend)
-        await asyncio.to_thread(own.stop)
-        with pytest.raises(Unavailable):
-            await backend.renew([Claim("e", term.token)])
-        await asyncio.to_thread(own.start)
-        renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
-        assert renewal.survivors == {Claim("e", term.token)}
-
-
-async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        term = await lead(backend)
-        own.signal(signal.SIGSTOP)
-        renewal = asyncio.create_task(backend.renew([Claim("e", term.token)]))
-        await asyncio.sleep(3)
-        own.signal(signal.SIGCONT)
-        assert (await renewal).survivors == {Claim("e", term.token)}
 
 
 async def test_a_store_that_turns_read_only(own: Postgres, namespace: str) -> None:

@@ -106,29 +106,6 @@ async def test_a_server_that_does_not_sync() -> None:
         assert "fsync = off" in await refusal(careless.url())
 
 
-async def test_a_pooler_is_refused(server: Postgres) -> None:
-    """A stand-in for one: like pgbouncer it greets with a key of its own, not with the server's."""
-    greeting, over = b"K\x00\x00\x00\x0c", asyncio.Event()
-
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            head, key, tail = data.partition(greeting)
-            writer.write(head + key + (b"\x00\x00\x00\x01" + tail[4:] if key else b""))
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", server.port)
-        await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
-        await asyncio.gather(back.wait_closed(), writer.wait_closed())
-        over.set()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as pooler:
-        address = f"127.0.0.1:{pooler.sockets[0].getsockname()[1]}"
-        url = server.url().replace(server.address, address) + "?sslmode=disable"
-        assert "a pooler stands before this PostgreSQL" in await refusal(url)
-        await over.wait()
-
-
 async def test_grants_are_on_disk_whatever_the_default(server: Postgres, database: str) -> None:
     sql(server.url(), f"ALTER DATABASE {database} SET synchronous_commit = off")
     async with build(server.url(database=database), "tests") as backend:

@@ -11,6 +11,19 @@ SELECT pg_backend_pid(),
        current_setting('server_encoding'),
        current_setting('server_version_num')::integer
 
+-- settle_pooled --
+-- Through a pooler, before each statement and in its transaction. Another server than at the start,
+-- or one in recovery, ends it here by a division by zero: no other statement of ours divides.
+SELECT set_config('synchronous_commit', 'on', true),
+       set_config('lock_timeout', '{lock_ms}', true),
+       set_config('statement_timeout', '{statement_ms}', true),
+       set_config('idle_in_transaction_session_timeout', '{idle_ms}', true),
+       set_config('TimeZone', 'UTC', true),
+       set_config('DateStyle', 'ISO', true),
+       set_config('bytea_output', 'hex', true),
+       1 / (NOT pg_is_in_recovery() AND system_identifier = {system_identifier})::integer
+FROM pg_control_system()
+
 -- settle --
 -- Grants are on disk before they are answered, whatever the server's default; nothing waits for ever.
 SELECT set_config('synchronous_commit', 'on', false),

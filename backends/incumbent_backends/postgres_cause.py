@@ -1,0 +1,58 @@
+"""Why a connection to PostgreSQL is refused, whatever language the server speaks: its SQLSTATE.
+
+libpq keeps the code to itself and gives the server's text alone, which may be in any language. But
+it can trace the messages: so a connection that failed is tried once more with a trace. A trace
+holds what proves the password too. It stays in memory, and nothing but the code is taken from it.
+"""
+
+import os
+import re
+import select
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+PATIENCE = 3.0  # seconds
+
+_CODE = re.compile(
+    rb'^[^\t]*\tB\t\d+\tErrorResponse\t S "[^"]*" V "[^"]*" C "(\w{5})"', re.MULTILINE
+)
+_WAIT = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+
+
+def sqlstate(parameters: Mapping[str, Any]) -> str | None:
+    """Connect and return the code of the last refusal; blocks for PATIENCE at most.
+
+    None: nobody refused, or a libpq before 18 that does not trace so early, or no Linux.
+    """
+    if not hasattr(os, "memfd_create"):
+        return None
+    trace = os.memfd_create("incumbent-libpq")
+    connection = pq.PGconn.connect_start(make_conninfo(**parameters).encode())
+    try:
+        connection.trace(trace)
+        _finish(connection)
+        connection.untrace()
+        return last_code(os.pread(trace, 1 << 20, 0))
+    finally:
+        connection.finish()
+        os.close(trace)  # libpq's stream on it stays allocated, a few kB: this is for starts only
+
+
+def last_code(trace: bytes) -> str | None:
+    """The SQLSTATE of the last ErrorResponse in a trace."""
+    codes = _CODE.findall(trace)
+    return codes[-1].decode() if codes else None
+
+
+def _finish(connection: pq.abc.PGconn) -> None:
+    """Connect to the end, or until patience does."""
+    give_up = time.monotonic() + PATIENCE
+    while (status := pq.PollingStatus(connection.connect_poll())) in _WAIT:
+        poll = select.poll()
+        poll.register(connection.socket, _WAIT[status])
+        if not poll.poll(max(0.0, give_up - time.monotonic()) * 1000):
+            return

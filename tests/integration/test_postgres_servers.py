@@ -1,0 +1,154 @@
+"""PostgreSQL servers killed, restarted, frozen, or out of disk: no token goes back."""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from incumbent_backends.api import Claim, Unavailable
+from incumbent_backends.postgres_lease import PostgresLease
+from tests.integration.postgres_store import build, eventually, fill, fill_log, refused, sql
+from tests.integration.verbs import lead
+from tests.proxies import proxied
+from tests.servers import Postgres, postgres
+
+
+@pytest.fixture(params=["postgres", "postgres15"])
+def own(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    with postgres(request.param) as server:
+        yield server
+
+
+@pytest.fixture(params=["postgres", "postgres15"])
+def small(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """One whose data is on a small disk."""
+    with postgres(request.param, disk=100) as server:
+        yield server
+
+
+@pytest.fixture(params=["postgres", "postgres15"])
+def quick(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """One that starts quickly after a kill, where root can give it a disk in memory."""
+    with postgres(request.param, disk=100 if os.getuid() == 0 else None) as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"servers-{secrets.token_hex(6)}"
+
+
+async def test_twenty_kills_of_the_server_take_no_token_back(
+    quick: Postgres, namespace: str
+) -> None:
+    """A kill loses nothing that was written, on whatever disk: what counts is the order."""
+    url = quick.url()
+    async with build(url, namespace) as backend, build(url, namespace) as other:
+        acknowledged = 0
+        for _ in range(20):
+            tokens: list[int] = []
+            bidding = [asyncio.create_task(lead_on(by, tokens)) for by in (backend, other)]
+            async with asyncio.timeout(30):
+                while len(tokens) < 40:
+                    await asyncio.sleep(0.002)
+            await asyncio.to_thread(quick.kill)
+            await asyncio.gather(*bidding)
+            assert min(tokens) > acknowledged
+            assert len(tokens) == len(set(tokens))
+            await asyncio.to_thread(quick.start)
+            after = await eventually(lambda: lead(backend, f"after/{secrets.token_hex(4)}"))
+            assert after.token > max(tokens)
+            acknowledged = after.token
+            assert (await eventually(partial(other.read, after.election))).term == after
+
+
+async def lead_on(backend: PostgresLease, tokens: list[int], value: bytes = b"") -> Unavailable:
+    """Win one election after another until the store grants no more; tokens as acknowledged."""
+    own = 0
+    while True:
+        try:
+            token = (await lead(backend, secrets.token_hex(8), value=value)).token
+        except Unavailable as error:
+            return error
+        assert token > own
+        own = token
+        tokens.append(token)
+
+
+async def test_a_restart_keeps_terms(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        await asyncio.to_thread(own.stop)
+        with pytest.raises(Unavailable):
+            await backend.renew([Claim("e", term.token)])
+        await asyncio.to_thread(own.start)
+        renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
+        assert renewal.survivors == {Claim("e", term.token)}
+
+
+async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, namespace: str) -> None:
+    async with build(own.url(), namespace) as backend:
+        term = await lead(backend)
+        own.signal(signal.SIGSTOP)
+        renewal = asyncio.create_task(backend.renew([Claim("e", term.token)]))
+        await asyncio.sleep(3)
+        own.signal(signal.SIGCONT)
+        assert (await renewal).survivors == {Claim("e", term.token)}
+
+
+async def test_a_full_disk_grants_nothing_and_takes_no_token_back(
+    small: Postgres, namespace: str
+) -> None:
+    """First the tables cannot grow; then the log cannot, and PostgreSQL panics."""
+    async with build(small.url(), namespace) as backend:
+        term = await lead(backend)
+        tokens, keep = [term.token], frozenset({Claim("e", term.token)})
+        filler = fill(small.own)
+        assert str(await lead_on(backend, tokens, value=bytes(4096))) == "PostgreSQL's disk is full"
+        fill_log(small)
+        for verb in (lambda: backend.renew(keep), lambda: lead(backend, "new")):
+            with pytest.raises(Unavailable):
+                await verb()
+        filler.unlink()
+        await asyncio.to_thread(small.again)
+        assert (await eventually(lambda: backend.renew(keep))).survivors >= keep
+        assert (await eventually(lambda: backend.read("e"))).term == term
+        tokens.append((await eventually(lambda: lead(backend, "after"))).token)
+        assert tokens == sorted(set(tokens))
+
+
+async def test_a_lagging_standby_takes_tokens_back_until_the_counter_is_raised(
+    own: Postgres, namespace: str
+) -> None:
+    """What no driver can prevent, and what docs/operations.md has an operator do about it."""
+    url, standby = own.url(), Postgres(own.name)
+    try:
+        async with (
+            proxied(own.address) as proxy,
+            build(url.replace(own.address, proxy.target), namespace) as backend,
+        ):
+            kept = await lead(backend, "kept")
+            own.stop()
+            standby.copy(own)
+            own.start()
+            lost = [await eventually(lambda n=n: lead(backend, f"lost/{n}")) for n in range(3)]  # type: ignore[misc]
+            own.kill()
+            (standby.data / "standby.signal").touch()
+            standby.start()
+            proxy.port = standby.port
+            await refused(lambda: backend.renew([]), Unavailable, "standby")
+            sql(standby.url(), "SELECT pg_promote()")
+            keep = {Claim(term.election, term.token) for term in (kept, *lost)}
+            renewal = await eventually(lambda: backend.renew(keep))
+            assert renewal.survivors == {Claim("kept", kept.token)}
+            again = await lead(backend, "again")
+            assert again.token == lost[0].token, "it stands for two terms"
+            raising = "UPDATE incumbent_namespace SET last_token = last_token + 1000000"
+            sql(standby.url(), raising)
+            assert (await lead(backend, "raised")).token > max(term.token for term in lost)
+    finally:
+        standby.remove()

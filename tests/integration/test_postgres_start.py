@@ -47,6 +47,7 @@ async def refusal(url: str) -> str:
         "postgres://user:secret@host:port/x",
         "postgres://user:sec%ret@host/x",
         "postgres://host/x?colour=secret",
+        "postgres://user:secret@host:99999/x",
         "postgres://host/x\n",
         "sqlite:///secret",
     ],

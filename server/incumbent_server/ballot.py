@@ -212,7 +212,8 @@ class Ballot:
         the last promise, `good_until`, has run out, and released then.
         """
         if self.seat is not None:
-            until = max(good_until, self.seat.trusted_elsewhere)
+            elsewhere = self.seat.trusted_elsewhere if self.moves_terms else -math.inf
+            until = max(good_until, elsewhere)
             self._vacate(Reason.BACKEND_LOST, doom=True)
             self.graves.kept_until = until
             self._effects.append(Later(until))

@@ -15,7 +15,7 @@ from incumbent_server.candidacy import State, View
 from incumbent_server.reasons import Reason
 from tests.histories.events import Broke
 from tests.simulation.history import History
-from tests.simulation.world import DRIFT
+from tests.simulation.world import DRIFT, EPOCH
 
 if TYPE_CHECKING:
     from tests.simulation.served import Served
@@ -66,9 +66,10 @@ class Promises:
         now, winner = self._history.loop.time(), self._find(term)
         if winner is None or term.attempt > 1:
             return
+        bid = (term.begin_time - EPOCH).total_seconds()
         for other in self._served:
             attendance = other.attendance
-            came_back = now - attendance.since < self._ttl  # perhaps after the bid for the winner
+            came_back = attendance.since > bid  # when the winner had been bid for
             if other.waits_in(term.election) and other.ticket < winner.ticket and not came_back:
                 attendance.heard(now)
                 if attendance.gap <= STEADY * min(other.ttl, self._ttl):

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextvars import Context
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,9 +14,9 @@ from incumbent_backends.memory import Call, MemoryStore, Space, Watcher
 from tests.histories.events import Change, Stored
 from tests.simulation.history import History
 from tests.simulation.loop import SimLoop, Turn, current
+from tests.simulation.world import EPOCH
 
 T = TypeVar("T")
-EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 MUTATING = ("renew", "acquire", "release", "expire", "leave")
 AWAITED = ("renew", "acquire", "release", "read")  # the core sets a deadline to these
 PATIENCE = 2.0  # seconds after which the driver itself gives up what it asks on its own

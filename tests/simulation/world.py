@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime
 
 from tests.simulation.loop import SimLoop
 
+EPOCH = datetime(2030, 1, 1, tzinfo=UTC)  # virtual time 0 by the store's clock on the wall
 DRIFT = 0.01  # the contract's bound on clock rates
 GRAIN = 1e-6  # no sleep is shorter, as on a real machine: time always moves
 EARLY = 1e-5  # seconds by which a timer may fire early, as on a real machine

@@ -439,3 +439,17 @@ def test_a_token_that_was_lowered_by_hand_is_asked_about() -> None:
     assert booth.op() == Read()
     booth.read(term(6, "ann"))
     assert booth.reason(ann) is Reason.BACKEND_LOST
+
+
+def test_where_no_term_can_move_a_lost_session_is_borne_no_longer_than_it_was_promised() -> None:
+    booth = Booth(moves_terms=False)
+    booth.lead(entry("ann", ttl=60))
+    booth.now = booth.session.lost_at - 1
+    booth.enter(entry("ann", 2, ttl=60, resume=7))
+    booth.acquire()
+    booth.ballot.failed()
+    good_until = booth.session.good_until
+    booth.lose_session()
+    booth.session = Session(HERE, good_until + BACKEND_TTL, BACKEND_TTL)
+    booth.wait(good_until - booth.now)
+    assert isinstance(booth.op(), Release)

@@ -21,103 +21,12 @@ from tests.poolers import pgbouncer
 from tests.servers import Missing, Postgres, postgres
 
 TTL = 3.0  # seconds, the backend ttl
-EXPIRES = TTL * 1.02 + 0.5
 
 
 @pytest.fixture
 def gateways(tmp_path: Path) -> Iterator[Gateways]:
     with gateways_in(tmp_path) as gateways:
         yield gateways
-
-
-class Cut(NamedTuple):
-    """A gateway that can be cut off from its store but not from its clients, and one that stays."""
-
-    place: Place
-    server: Postgres
-    dark: Gateway
-    bright: Gateway
-
-    def darken(self, **ways: bool) -> float:
-        self.place.darken(self.server.port, **ways)
-        return time.monotonic()
-
-
-@pytest.fixture
-def cut(gateways: Gateways, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
-    with place() as dark_place:
-        monkeypatch.setenv("no_proxy", f"127.0.0.1,localhost,{dark_place.there}")
-        here, there = dark_place.here, f"{dark_place.there}:0"
-        with postgres(listen_addresses=f"127.0.0.1,{here}") as server:
-            gateways.store = server.url()
-            flags = ["--backend-ttl", f"{TTL}s"]
-            dark = gateways.begin(
-                *flags, "--listen", there, "--http", there,
-                store=server.url().replace("127.0.0.1", here),
-                program=dark_place.command(str(PROGRAM)),
-            )  # fmt: skip
-            bright = gateways.start(*flags)
-            try:
-                yield Cut(dark_place, server, dark.serving(), bright)
-            finally:
-                gateways.stop_all()
-
-
-@pytest.mark.parametrize("lost", ["both ways", "requests", "answers"])
-async def test_a_dark_store_whose_client_moves(
-    cut: Cut, streams: Streams, figures: Figures, lost: str
-) -> None:
-    """Fault 8: it is told JEOPARDY, resumes elsewhere without a gap, and keeps its token."""
-    election, credential = an_election(), a_credential()
-    leader = await streams.candidate(cut.dark.grpc, election, credential=credential, ttl=30)
-    token = await leader.leads()
-    began = cut.darken(requests=lost != "answers", answers=lost != "requests")
-    await leader.state(pb.STATE_JEOPARDY, TTL)
-    again = await streams.candidate(
-        cut.bright.grpc, election, credential=credential, ttl=30, attempt=2, resume_token=token
-    )
-    assert await again.leads() == token
-    figures(f"store dark ({lost}): led on elsewhere", time.monotonic() - began, TTL)
-    assert again.believed_from <= leader.believes_until, "there was no gap"
-    assert await leader.lost(EXPIRES + 2) in {"BACKEND_LOST", "SUPERSEDED"}
-    await again.until(lambda response: response.sequence >= 4)
-    cut.place.lighten()
-    await asyncio.to_thread(cut.dark.serving)
-    assert (await again.answered()).term.token == token  # what was held back has ended nothing
-    back = await streams.candidate(
-        cut.dark.grpc, election, credential=credential, attempt=3, resume_token=token
-    )
-    assert await back.leads() == token
-
-
-async def test_a_dark_store_whose_client_stays(
-    cut: Cut, streams: Streams, figures: Figures
-) -> None:
-    """Fault 8: told LOST before its trust ends; then a successor, and late renewals are nothing."""
-    election = an_election()
-    leader = await streams.candidate(cut.dark.grpc, election, ttl=30)
-    token = await leader.leads()
-    waiting = await streams.candidate(cut.bright.grpc, election, ttl=30)
-    await waiting.waits()
-    began = cut.darken()
-    assert await leader.lost(TTL + 2) == "BACKEND_LOST"
-    assert not leader.believes()
-    later = await waiting.leads(EXPIRES + 2)
-    took = time.monotonic() - began
-    figures(f"store dark, backend ttl {TTL:.0f} s: a successor", took, EXPIRES)
-    assert took < EXPIRES + 2
-    assert later > token
-    assert_not_at_once(leader, waiting)
-    refused = await streams.by_hand(cut.dark.grpc, an_election())
-    told = await refused.end()
-    assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "BACKEND_UNAVAILABLE")
-    cut.place.lighten()
-    lit = time.monotonic()
-    await asyncio.to_thread(cut.dark.serving)
-    figures("store lit again until /ready", time.monotonic() - lit)
-    assert (await waiting.answered()).term.token == later
-    new = await streams.candidate(cut.dark.grpc, an_election())
-    assert await new.leads() > later
 
 
 def faked_clock(folder: Path) -> tuple[Path, dict[str, str]]:

@@ -30,6 +30,10 @@ class Mechanism(NamedTuple):
     terms: str  # the table
     sessions: str  # the living ones' names, in SQL
 
+    def bid_meets(self, trouble: str) -> str:
+        """What a bid says when renewals and reads meet this trouble at each new connection."""
+        return trouble if self.terms_stay else "session in PostgreSQL has ended"
+
     def left(self, claims: Collection[Claim]) -> frozenset[Claim]:
         """Which of these terms live on when their connection broke."""
         return frozenset(claims if self.terms_stay else ())

@@ -1,10 +1,9 @@
-"""Gateways whose PostgreSQL goes dark, has a wrong clock, a full disk, a pooler, a certificate."""
+"""Gateways whose PostgreSQL has a wrong clock, a full disk, a pooler, a certificate, a crowd."""
 
 import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from grpc import StatusCode
@@ -12,11 +11,11 @@ from grpc import StatusCode
 from incumbent.v1 import election_service_pb2 as pb
 from tests.certificates import authority, tls_postgres, verified
 from tests.clients import Streams, a_credential, an_election
-from tests.darkness import Place, place
 from tests.e2e.conftest import Figures
-from tests.e2e.test_two_gateways import assert_not_at_once
-from tests.gateways import PROGRAM, Gateway, Gateways, gateways_in
+from tests.gateways import Gateways, gateways_in
+from tests.integration.advisory_store import locks
 from tests.integration.postgres_store import fill, fill_log, sql
+from tests.mechanisms import Mechanism, both
 from tests.poolers import pgbouncer
 from tests.servers import Missing, Postgres, postgres
 
@@ -42,6 +41,18 @@ def faked_clock(folder: Path) -> tuple[Path, dict[str, str]]:
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+
+
+STEPS = {"+1h": 3600, "-1h": -3600, "+0": 0}
+
+
+def set_clock(file: Path, step: str, server: Postgres) -> None:
+    fresh = file.with_suffix(".new")
+    fresh.write_text(step)
+    fresh.chmod(0o644)
+    fresh.replace(file)  # nobody may read it half written
+    ((now,),) = sql(server.url(), "SELECT extract(epoch FROM clock_timestamp())")
+    assert abs(float(now) - time.time() - STEPS[step]) < 60, "the clock was set"
 
 
 @pytest.fixture
@@ -72,11 +83,8 @@ async def test_the_clock_of_the_database_is_set_by_an_hour(
         leader = await streams.candidate(one.grpc, election, ttl=2)
         tokens = [await leader.leads()]
         waiting = await streams.candidate(two.grpc, election, ttl=2)
-        for step in ("+1h", "-1h", "+0"):
-            file.write_text(step)
-            ((off,),) = sql(server.url(), "SELECT extract(epoch FROM clock_timestamp())")
-            wrong = {"+1h": 3600, "-1h": -3600, "+0": 0}[step]
-            assert abs(float(off) - time.time() - wrong) < 60, "the clock was set"
+        for step in STEPS:
+            set_clock(file, step, server)
             number = leader.sequence
             await leader.until(lambda response, number=number: response.sequence >= number + 4)  # type: ignore[misc]
             await asyncio.sleep(0.5)  # with what went before, longer than the backend ttl
@@ -90,12 +98,47 @@ async def test_the_clock_of_the_database_is_set_by_an_hour(
     gateways.stop_all()
 
 
+@pytest.mark.parametrize("name", ["postgres", "postgres15"])
+async def test_the_clock_of_the_database_is_set_by_an_hour_under_advisory_locks(
+    name: str,
+    clock: tuple[Path, dict[str, str]],
+    gateways: Gateways,
+    streams: Streams,
+) -> None:
+    """Fault 16. PostgreSQL counts a session's silence by that clock, so it may end sessions.
+
+    Then the leader is told and a successor leads; who keeps its session keeps its term.
+    """
+    file, environ = clock
+    with postgres(name, environ=environ) as server:
+        gateways.store = locks(server.url())
+        one, two = await gateways.pair("--backend-ttl", "2s")
+        election = an_election()
+        leader = await streams.candidate(one.grpc, election, ttl=2)
+        tokens = [await leader.leads()]
+        waiting = await streams.candidate(two.grpc, election, ttl=2)
+        for step in STEPS:
+            set_clock(file, step, server)
+            await asyncio.sleep(TTL)  # longer than the backend ttl
+            if leader.ending is None:
+                assert (await leader.answered()).term.token == tokens[-1]
+                continue
+            assert await leader.lost() == "BACKEND_LOST"
+            leader, waiting = waiting, await streams.candidate(one.grpc, election, ttl=2)
+            tokens.append(await leader.leads())
+        assert tokens == sorted(set(tokens))
+        new = await streams.candidate(two.grpc, an_election())
+        assert await new.leads() > tokens[-1]
+    gateways.stop_all()
+
+
+@both
 async def test_a_full_disk_under_a_leader(
-    gateways: Gateways, streams: Streams, figures: Figures
+    mechanism: Mechanism, gateways: Gateways, streams: Streams, figures: Figures
 ) -> None:
     """Fault 13: nothing is granted, trust ends at the latest; with room again all goes on."""
     with postgres(disk=100) as server:
-        gateways.store = server.url()
+        gateways.store = mechanism.url(server.url())
         gateway = await gateways.launch("--backend-ttl", f"{TTL}s")
         election = an_election()
         leader = await streams.candidate(gateway.grpc, election, ttl=30)
@@ -104,7 +147,7 @@ async def test_a_full_disk_under_a_leader(
         await asyncio.to_thread(fill_log, server)
         began = time.monotonic()
         assert await leader.lost(TTL + 2) == "BACKEND_LOST"
-        figures("disk full: told LOST", time.monotonic() - began, TTL)
+        figures(f"{mechanism.name}, disk full: told LOST", time.monotonic() - began, TTL)
         assert not leader.believes()
         refused = await streams.by_hand(gateway.grpc, an_election(), no_wait=True)
         told = await refused.end()

@@ -105,30 +105,28 @@ async def test_the_clock_of_the_database_is_set_by_an_hour_under_advisory_locks(
     gateways: Gateways,
     streams: Streams,
 ) -> None:
-    """Fault 16. PostgreSQL counts a session's silence by that clock, so it may end sessions.
+    """Fault 16. PostgreSQL counts a session's silence by that clock, so this may end sessions.
 
-    Then the leader is told and a successor leads; who keeps its session keeps its term.
+    Then the leader is told, and the next token is higher; who keeps its session keeps its term.
+    libfaketime makes it worse than it is: a server that waits for a client sees the true time.
     """
     file, environ = clock
     with postgres(name, environ=environ) as server:
         gateways.store = locks(server.url())
-        one, two = await gateways.pair("--backend-ttl", "2s")
-        election = an_election()
-        leader = await streams.candidate(one.grpc, election, ttl=2)
-        tokens = [await leader.leads()]
-        waiting = await streams.candidate(two.grpc, election, ttl=2)
+        places = [(each.grpc, an_election()) for each in await gateways.pair("--backend-ttl", "2s")]
+        leaders = [await streams.candidate(*place, ttl=2) for place in places]
+        tokens = [await leader.leads() for leader in leaders]
         for step in STEPS:
             set_clock(file, step, server)
             await asyncio.sleep(TTL)  # longer than the backend ttl
-            if leader.ending is None:
-                assert (await leader.answered()).term.token == tokens[-1]
-                continue
-            assert await leader.lost() == "BACKEND_LOST"
-            leader, waiting = waiting, await streams.candidate(one.grpc, election, ttl=2)
-            tokens.append(await leader.leads())
+            for number, leader in enumerate(leaders):
+                if leader.ending is None:
+                    assert (await leader.answered()).term.token == leader.token
+                    continue
+                assert await leader.lost() == "BACKEND_LOST"
+                leaders[number] = await streams.candidate(*places[number], ttl=2)
+                tokens.append(await leaders[number].leads())
         assert tokens == sorted(set(tokens))
-        new = await streams.candidate(two.grpc, an_election())
-        assert await new.leads() > tokens[-1]
     gateways.stop_all()
 
 

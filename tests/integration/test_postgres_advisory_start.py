@@ -10,7 +10,7 @@ from incumbent_backends.api import Options, Rejected, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.postgres_advisory import PostgresAdvisory
 from tests.integration import postgres_store
-from tests.integration.advisory_store import build, locks
+from tests.integration.advisory_store import build
 from tests.integration.postgres_store import refused, scratch_database, sql
 from tests.integration.verbs import SECOND, lead, watching
 from tests.poolers import pgbouncer
@@ -60,24 +60,6 @@ async def test_the_leaders_are_shown_to_people(server: Postgres, database: str) 
         await backend.release(term)
         assert sql(url, shown) == [("left",)]
     assert sql(url, shown) == []
-
-
-async def test_wrong_password(server: Postgres) -> None:
-    assert "password" in await refusal(server.url(password="wrong"))
-
-
-async def test_missing_database(server: Postgres) -> None:
-    assert "no such database" in await refusal(server.url(database="missing"))
-
-
-async def test_a_user_who_may_not_log_in(server: Postgres, role: str) -> None:
-    sql(server.url(), f"ALTER ROLE {role} NOLOGIN")
-    assert "let this user in" in await refusal(server.url(role, "x"))
-
-
-async def test_a_server_that_does_not_sync() -> None:
-    with postgres(fsync="off") as careless:
-        assert "fsync = off" in await refusal(careless.url())
 
 
 async def test_a_transaction_pooler_is_refused(server: Postgres) -> None:
@@ -138,24 +120,6 @@ async def test_the_other_mechanism_is_refused_and_both_are_named(
         assert all(name in str(caught.value) for name in MECHANISMS)
 
 
-async def test_a_counter_lowered_by_hand_is_raised_at_the_next_start(
-    server: Postgres, database: str
-) -> None:
-    url = server.url(database=database)
-    async with build(url, "tests") as backend:
-        tokens = [(await lead(backend, name)).token for name in "abc"]
-    sql(url, "UPDATE incumbent_namespace SET last_token = 0")
-    async with build(url, "tests") as backend:
-        assert (await lead(backend, "d")).token > max(tokens)
-
-
-async def test_a_role_that_may_make_no_tables_is_told_what_to_run(
-    server: Postgres, database: str, role: str
-) -> None:
-    text = await refusal(server.url(role, "x", database))
-    assert "incumbent-server schema postgres" in text
-
-
 GRANTS = """
 GRANT SELECT, INSERT, UPDATE ON incumbent_namespace TO {0};
 GRANT SELECT, INSERT, UPDATE, DELETE ON incumbent_lock_term TO {0};
@@ -188,23 +152,3 @@ async def test_a_role_with_the_documented_grants_alone(
         async with asyncio.timeout(10):
             while sql(owner, "SELECT 1 FROM incumbent_lock_term WHERE election = 'vacant'"):
                 await asyncio.sleep(0.05)
-
-
-async def test_the_schema_may_be_run_twice(server: Postgres, database: str) -> None:
-    for _ in range(2):
-        sql(server.url(database=database), PostgresAdvisory.schema)
-
-
-async def test_a_schema_of_its_own_by_the_search_path(server: Postgres, database: str) -> None:
-    url = server.url(database=database)
-    sql(url, "CREATE SCHEMA elections")
-    async with build(f"{url}?options=-csearch_path%3Delections", "tests") as backend:
-        await lead(backend)
-        assert sql(url, "SELECT election FROM elections.incumbent_leaders") == [("e",)]
-
-
-@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "Postgres"])
-async def test_either_scheme_will_do(server: Postgres, database: str, scheme: str) -> None:
-    url = locks(server.url(database=database)).replace("postgres", scheme, 1)
-    async with PostgresAdvisory(url, Options("tests", 15 * SECOND, FakeClock())) as backend:
-        await lead(backend)

@@ -11,7 +11,7 @@ import pytest
 from incumbent_backends.api import Backend, Claim, Unavailable
 from tests.integration.postgres_store import build, eventually, fill, fill_log, refused, sql
 from tests.integration.verbs import lead
-from tests.mechanisms import Mechanism, both
+from tests.mechanisms import LOCKS, ROWS, Mechanism, both
 from tests.proxies import proxied
 from tests.servers import Postgres, postgres
 
@@ -87,17 +87,18 @@ async def test_a_restart_keeps_terms(own: Postgres, namespace: str) -> None:
         assert renewal.survivors == {Claim("e", term.token)}
 
 
-@both
-async def test_a_server_frozen_for_three_seconds_keeps_terms(
-    own: Postgres, mechanism: Mechanism, namespace: str
-) -> None:
-    async with mechanism.build(own.url(), namespace) as backend:
-        term = await lead(backend)
+async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, namespace: str) -> None:
+    async with (
+        ROWS.build(own.url(), f"{namespace}/rows") as rows,
+        LOCKS.build(own.url(), f"{namespace}/locks") as locks,
+    ):
+        kept = [(backend, Claim("e", (await lead(backend)).token)) for backend in (rows, locks)]
         own.signal(signal.SIGSTOP)
-        renewal = asyncio.create_task(backend.renew([Claim("e", term.token)]))
+        renewals = [asyncio.create_task(backend.renew([claim])) for backend, claim in kept]
         await asyncio.sleep(3)
         own.signal(signal.SIGCONT)
-        assert (await renewal).survivors == {Claim("e", term.token)}
+        for (_, claim), renewal in zip(kept, renewals, strict=True):
+            assert (await renewal).survivors == {claim}
 
 
 @both

@@ -13,6 +13,7 @@ from incumbent_backends.postgres_lease import PostgresLease
 from tests.integration import postgres_store
 from tests.integration.postgres_store import build, scratch_database, sql
 from tests.integration.verbs import SECOND, lead, watching
+from tests.mechanisms import ROWS, Mechanism, both
 from tests.servers import Postgres, postgres
 
 STORE = "postgres"
@@ -37,8 +38,8 @@ def role(server: Postgres) -> str:
     return name
 
 
-async def refusal(url: str) -> str:
-    return await postgres_store.refusal(build(url, "tests"))
+async def refusal(url: str, mechanism: Mechanism = ROWS) -> str:
+    return await postgres_store.refusal(mechanism.build(url, "tests"))
 
 
 @pytest.mark.parametrize(
@@ -58,25 +59,32 @@ def test_a_url_that_cannot_be_read_is_refused_offline(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+@both
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "Postgres"])
-async def test_either_scheme_will_do(server: Postgres, database: str, scheme: str) -> None:
+async def test_either_scheme_will_do(
+    server: Postgres, database: str, scheme: str, mechanism: Mechanism
+) -> None:
     url = server.url(database=database).replace("postgres", scheme, 1)
-    async with build(url, "tests") as backend:
+    async with mechanism.build(url, "tests") as backend:
         await lead(backend)
-    assert sql(server.url(database=database), "SELECT election FROM incumbent_leaders") == [("e",)]
+        leaders = sql(server.url(database=database), "SELECT election FROM incumbent_leaders")
+        assert leaders == [("e",)]
 
 
-async def test_wrong_password(server: Postgres) -> None:
-    assert "password" in await refusal(server.url(password="wrong"))
+@both
+async def test_wrong_password(server: Postgres, mechanism: Mechanism) -> None:
+    assert "password" in await refusal(server.url(password="wrong"), mechanism)
 
 
-async def test_missing_database(server: Postgres) -> None:
-    assert "no such database" in await refusal(server.url(database="missing"))
+@both
+async def test_missing_database(server: Postgres, mechanism: Mechanism) -> None:
+    assert "no such database" in await refusal(server.url(database="missing"), mechanism)
 
 
-async def test_a_user_who_may_not_log_in(server: Postgres, role: str) -> None:
+@both
+async def test_a_user_who_may_not_log_in(server: Postgres, role: str, mechanism: Mechanism) -> None:
     sql(server.url(), f"ALTER ROLE {role} NOLOGIN")
-    assert "let this user in" in await refusal(server.url(role, "x"))
+    assert "let this user in" in await refusal(server.url(role, "x"), mechanism)
 
 
 @pytest.mark.parametrize("mode", ["prefer", "disable"])
@@ -102,9 +110,10 @@ async def test_a_database_in_another_encoding(server: Postgres) -> None:
     assert "LATIN1" in await refusal(server.url(database="latin"))
 
 
-async def test_a_server_that_does_not_sync() -> None:
+@both
+async def test_a_server_that_does_not_sync(mechanism: Mechanism) -> None:
     with postgres(fsync="off") as careless:
-        assert "fsync = off" in await refusal(careless.url())
+        assert "fsync = off" in await refusal(careless.url(), mechanism)
 
 
 async def test_grants_are_on_disk_whatever_the_default(server: Postgres, database: str) -> None:
@@ -115,46 +124,54 @@ async def test_grants_are_on_disk_whatever_the_default(server: Postgres, databas
             assert await cursor.fetchall() == [("on",)]
 
 
-async def test_another_mechanism_or_layout_names_both(server: Postgres, database: str) -> None:
-    url = server.url(database=database)
-    async with build(url, "tests"):
-        pass
-    sql(url, "UPDATE incumbent_namespace SET mechanism = 'abacus', layout = 7")
-    text = await refusal(url)
-    for word in ("'abacus'", "layout 7", "'postgres lease rows'", "layout 1"):
-        assert word in text
-    async with build(url, "another"):
-        pass
-
-
-async def test_a_counter_lowered_by_hand_is_raised_at_the_next_start(
-    server: Postgres, database: str
+@both
+async def test_another_mechanism_or_layout_names_both(
+    server: Postgres, database: str, mechanism: Mechanism
 ) -> None:
     url = server.url(database=database)
-    async with build(url, "tests") as backend:
+    async with mechanism.build(url, "tests"):
+        pass
+    sql(url, "UPDATE incumbent_namespace SET mechanism = 'abacus', layout = 7")
+    text = await refusal(url, mechanism)
+    for word in ("'abacus'", "layout 7", f"'postgres {mechanism.name}'", "layout 1"):
+        assert word in text
+    async with mechanism.build(url, "another"):
+        pass
+
+
+@both
+async def test_a_counter_lowered_by_hand_is_raised_at_the_next_start(
+    server: Postgres, database: str, mechanism: Mechanism
+) -> None:
+    url = server.url(database=database)
+    async with mechanism.build(url, "tests") as backend:
         tokens = [(await lead(backend, name)).token for name in "abc"]
     sql(url, "UPDATE incumbent_namespace SET last_token = 0")
-    async with build(url, "tests") as backend:
+    async with mechanism.build(url, "tests") as backend:
         assert (await lead(backend, "d")).token > max(tokens)
 
 
-async def test_twelve_gateways_make_the_tables_at_once(server: Postgres, database: str) -> None:
+@both
+async def test_twelve_gateways_make_the_tables_at_once(
+    server: Postgres, database: str, mechanism: Mechanism
+) -> None:
     url = server.url(database=database)
-    backends = [build(url, "tests") for _ in range(12)]
+    backends = [mechanism.build(url, "tests") for _ in range(12)]
     await asyncio.gather(*(backend.__aenter__() for backend in backends))
     assert len({backend.session for backend in backends}) == 12
     await asyncio.gather(*(backend.__aexit__(None, None, None) for backend in backends))
 
 
+@both
 async def test_who_leaves_at_once_leaves_no_connection_half_made(
-    server: Postgres, database: str
+    server: Postgres, database: str, mechanism: Mechanism
 ) -> None:
     """The watch was still connecting. The server would wait for the rest of it for a minute."""
     url = server.url(database=database)
     gc.disable()  # which might close it, sooner or later
     try:
         for _ in range(3):
-            backends = [build(url, "tests") for _ in range(12)]
+            backends = [mechanism.build(url, "tests") for _ in range(12)]
             await asyncio.gather(*(backend.__aenter__() for backend in backends))
             await asyncio.gather(*(backend.__aexit__(None, None, None) for backend in backends))
         await nobody_left(url)
@@ -170,10 +187,11 @@ async def nobody_left(url: str) -> None:
             await asyncio.sleep(0.02)
 
 
+@both
 async def test_a_role_that_may_make_no_tables_is_told_what_to_run(
-    server: Postgres, database: str, role: str
+    server: Postgres, database: str, role: str, mechanism: Mechanism
 ) -> None:
-    text = await refusal(server.url(role, "x", database))
+    text = await refusal(server.url(role, "x", database), mechanism)
     assert "incumbent-server schema postgres" in text
 
 
@@ -209,9 +227,12 @@ async def test_the_schema_may_be_run_twice(server: Postgres, database: str) -> N
         sql(server.url(database=database), PostgresLease.schema)
 
 
-async def test_a_schema_of_its_own_by_the_search_path(server: Postgres, database: str) -> None:
+@both
+async def test_a_schema_of_its_own_by_the_search_path(
+    server: Postgres, database: str, mechanism: Mechanism
+) -> None:
     url = server.url(database=database)
     sql(url, "CREATE SCHEMA elections")
-    async with build(f"{url}?options=-csearch_path%3Delections", "tests") as backend:
+    async with mechanism.build(f"{url}?options=-csearch_path%3Delections", "tests") as backend:
         await lead(backend)
-    assert sql(url, "SELECT election FROM elections.incumbent_leaders") == [("e",)]
+        assert sql(url, "SELECT election FROM elections.incumbent_leaders") == [("e",)]

@@ -12,6 +12,7 @@ from incumbent.v1 import election_service_pb2_grpc as rpc
 from tests.clients import Streams, connected
 from tests.commands import Commands
 from tests.gateways import Gateway, Gateways, gateways_in
+from tests.servers import Postgres, postgres
 
 
 class Figures(Protocol):
@@ -50,6 +51,13 @@ def gateway(shared: Gateways) -> Gateway:
 def neighbour(shared: Gateways, gateway: Gateway) -> Gateway:
     """Another gateway of the same store."""
     return shared.start()
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL of the test's own, to be broken."""
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture(params=["same gateway", "other gateway"])

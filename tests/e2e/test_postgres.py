@@ -15,7 +15,8 @@ from tests.clients import Streams, a_credential, an_election
 from tests.e2e import test_two_gateways
 from tests.e2e.conftest import Figures
 from tests.gateways import Gateways
-from tests.servers import Postgres, postgres, shared
+from tests.mechanisms import Mechanism, both
+from tests.servers import Postgres, shared
 
 STORE = "postgres"
 
@@ -64,12 +65,6 @@ def gateways(tmp_path: Path) -> Iterator[Gateways]:
             gateways.stop_all()
 
 
-@pytest.fixture
-def server() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
 async def test_a_session_row_deleted_by_hand_is_lost_within_a_second(
     gateways: Gateways, streams: Streams, figures: Figures
 ) -> None:
@@ -113,9 +108,10 @@ async def test_a_restart_of_the_server_costs_no_term(
         gateways.stop_all()
 
 
-def test_a_wrong_password_ends_the_start(gateways: Gateways) -> None:
+@both
+def test_a_wrong_password_ends_the_start(mechanism: Mechanism, gateways: Gateways) -> None:
     secret = secrets.token_hex(8)
-    user, at, rest = gateways.store.rpartition("@")
+    user, at, rest = mechanism.url(gateways.store).rpartition("@")
     sentence = gateways.refused(store=f"{user.rpartition(':')[0]}:{secret}{at}{rest}")
     assert "refuses this user's password" in sentence
     assert secret not in sentence

@@ -1,7 +1,6 @@
 """Gateways on PostgreSQL's advisory locks: a term hangs on one connection, and who is told when."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests.gateways import Gateways
 from tests.integration.advisory_store import locks
 from tests.poolers import pgbouncer
 from tests.proxies import proxied
-from tests.servers import Postgres, postgres
+from tests.servers import Postgres
 
 STORE = "postgres"
 SLACK = 2.0  # seconds more than the bound, for a busy machine
@@ -48,12 +47,6 @@ def gateways(url: str, tmp_path: Path) -> Iterator[Gateways]:
         yield gateways
     finally:
         gateways.stop_all()
-
-
-@pytest.fixture
-def server() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
 
 
 async def test_a_terminated_session_is_lost_within_a_second(
@@ -264,14 +257,6 @@ async def test_the_store_is_described_as_it_is(gateways: Gateways) -> None:
     assert 15 < seconds_of(backend.failover_gateway_crash) <= 15.5
     assert any("cannot move" in note for note in backend.notes)
     assert all(note.endswith(".") for note in backend.notes)
-
-
-def test_a_wrong_password_ends_the_start(gateways: Gateways) -> None:
-    secret = secrets.token_hex(8)
-    user, at, rest = gateways.store.rpartition("@")
-    sentence = gateways.refused(store=f"{user.rpartition(':')[0]}:{secret}{at}{rest}")
-    assert "refuses this user's password" in sentence
-    assert secret not in sentence
 
 
 def test_a_pooler_ends_the_start(server: Postgres, gateways: Gateways) -> None:

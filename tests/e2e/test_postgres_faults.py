@@ -114,8 +114,10 @@ async def test_the_clock_of_the_database_is_set_by_an_hour_under_advisory_locks(
     with postgres(name, environ=environ) as server:
         gateways.store = locks(server.url())
         places = [(each.grpc, an_election()) for each in await gateways.pair("--backend-ttl", "2s")]
-        leaders = [await streams.candidate(*place, ttl=2) for place in places]
-        tokens = [await leader.leads() for leader in leaders]
+        leaders, tokens = [], []
+        for place in places:
+            leaders.append(await streams.candidate(*place, ttl=2))
+            tokens.append(await leaders[-1].leads())
         for step in STEPS:
             set_clock(file, step, server)
             await asyncio.sleep(TTL)  # longer than the backend ttl

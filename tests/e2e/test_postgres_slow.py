@@ -31,7 +31,7 @@ def gateways(mechanism: Mechanism, tmp_path: Path) -> Iterator[Gateways]:
 
 
 async def test_a_store_that_is_slow_but_not_too_slow(gateways: Gateways, streams: Streams) -> None:
-    """Fault 12, it fits: the leader keeps its term, is not even told JEOPARDY, and resigns."""
+    """Fault 12, it fits: the leader keeps its term, told JEOPARDY at most, and resigns."""
     target = shared("postgres").address
     async with proxied(target) as proxy:
         flags, ttl = ["--backend-ttl", "9s"], 9.0
@@ -48,7 +48,8 @@ async def test_a_store_that_is_slow_but_not_too_slow(gateways: Gateways, streams
             assert (await leader.answered()).term.token == token
             assert leader.believes()
             await asyncio.sleep(0.5)
-        assert {each.state for each in leader.heard} <= {pb.STATE_WAITING, pb.STATE_LEADING}
+        states = {pb.STATE_WAITING, pb.STATE_LEADING, pb.STATE_JEOPARDY}
+        assert {each.state for each in leader.heard} <= states
         assert {each.state for each in waiting.heard} == {pb.STATE_WAITING}
         await leader.resign()
         assert await waiting.leads(SLOW * 2 + SLACK) > token

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -20,22 +19,6 @@ from tests.servers import Postgres, postgres, shared
 
 STORE = "postgres"
 SLACK = 2.0  # seconds more than the bound, for a busy machine
-
-
-@pytest.fixture(scope="module")
-def url() -> str:
-    return shared(STORE).url()
-
-
-@pytest.fixture
-def own() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def namespace() -> str:
-    return f"locks-{secrets.token_hex(6)}"
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Opening a PostgreSQL store for advisory locks: what is accepted, and what is refused."""
 
 import asyncio
-import secrets
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,32 +9,13 @@ from incumbent_backends.conformance import FakeClock
 from incumbent_backends.postgres_advisory import PostgresAdvisory
 from tests.integration import postgres_store
 from tests.integration.advisory_store import build
-from tests.integration.postgres_store import refused, scratch_database, sql
+from tests.integration.postgres_store import refused, sql
 from tests.integration.verbs import SECOND, lead, watching
 from tests.poolers import pgbouncer
 from tests.proxies import proxied
-from tests.servers import Postgres, postgres
+from tests.servers import Postgres
 
 STORE = "postgres"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def database(server: Postgres) -> Iterator[str]:
-    with scratch_database(server.url()) as name:
-        yield name
-
-
-@pytest.fixture
-def role(server: Postgres) -> str:
-    name = f"role_{secrets.token_hex(4)}"
-    sql(server.url(), f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
-    return name
 
 
 async def refusal(url: str) -> str:

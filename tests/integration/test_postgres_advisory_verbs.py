@@ -21,16 +21,6 @@ from tests.servers import shared
 STORE = "postgres"
 
 
-@pytest.fixture(scope="module")
-def url() -> str:
-    return shared(STORE).url()
-
-
-@pytest.fixture
-def namespace() -> str:
-    return f"locks-{secrets.token_hex(6)}"
-
-
 @pytest.fixture
 async def backend(url: str, namespace: str) -> AsyncIterator[PostgresAdvisory]:
     async with build(url, namespace) as opened:

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,25 +14,9 @@ from incumbent_backends.postgres_lease import PostgresLease
 from tests.integration.postgres_store import build, eventually, sql
 from tests.integration.verbs import lead, watching
 from tests.proxies import proxied
-from tests.servers import Postgres, postgres, shared
+from tests.servers import shared
 
 STORE = "postgres"
-
-
-@pytest.fixture(scope="module")
-def url() -> str:
-    return shared(STORE).url()
-
-
-@pytest.fixture
-def own() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def namespace() -> str:
-    return f"faults-{secrets.token_hex(6)}"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ The laws hold there too: TestPostgresLeaseThroughPgbouncer of the conformance su
 """
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -29,11 +28,6 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
 def pooler(server: Postgres) -> Iterator[Pgbouncer]:
     with pgbouncer(server, size=3) as pooler:
         yield pooler
-
-
-@pytest.fixture
-def namespace() -> str:
-    return f"pooled-{secrets.token_hex(6)}"
 
 
 async def test_terms_are_won_renewed_watched_moved_and_ended(

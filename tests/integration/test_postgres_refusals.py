@@ -1,8 +1,5 @@
 """A PostgreSQL that may not be used, or not any more: nothing is granted until it may be again."""
 
-import secrets
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -12,27 +9,11 @@ from tests.integration.postgres_store import eventually, refused, sql
 from tests.integration.verbs import lead, watching
 from tests.mechanisms import Mechanism, both
 from tests.proxies import proxied
-from tests.servers import Postgres, postgres, shared
+from tests.servers import Postgres, postgres
 
 pytestmark = both
 
 STORE = "postgres"
-
-
-@pytest.fixture(scope="module")
-def url() -> str:
-    return shared(STORE).url()
-
-
-@pytest.fixture
-def own() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def namespace() -> str:
-    return f"refusals-{secrets.token_hex(6)}"
 
 
 async def test_a_store_that_turns_read_only(

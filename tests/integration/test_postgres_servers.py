@@ -29,11 +29,6 @@ def small(request: pytest.FixtureRequest) -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture
-def namespace() -> str:
-    return f"servers-{secrets.token_hex(6)}"
-
-
 @both
 async def test_twenty_kills_of_the_server_take_no_token_back(
     own: Postgres, mechanism: Mechanism, namespace: str

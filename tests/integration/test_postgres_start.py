@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import secrets
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,31 +9,12 @@ from incumbent_backends.api import Options, Rejected, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.postgres_lease import PostgresLease
 from tests.integration import postgres_store
-from tests.integration.postgres_store import build, scratch_database, sql
+from tests.integration.postgres_store import build, sql
 from tests.integration.verbs import SECOND, lead, watching
 from tests.mechanisms import ROWS, Mechanism, both
 from tests.servers import Postgres, postgres
 
 STORE = "postgres"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
-@pytest.fixture
-def database(server: Postgres) -> Iterator[str]:
-    with scratch_database(server.url()) as name:
-        yield name
-
-
-@pytest.fixture
-def role(server: Postgres) -> str:
-    name = f"role_{secrets.token_hex(4)}"
-    sql(server.url(), f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
-    return name
 
 
 async def refusal(url: str, mechanism: Mechanism = ROWS) -> str:

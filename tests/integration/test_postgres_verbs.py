@@ -1,7 +1,6 @@
 """The verbs on a real PostgreSQL where several sessions meet on one row."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,16 +19,6 @@ from tests.integration.verbs import SECOND, lead, move, watching
 from tests.servers import shared
 
 STORE = "postgres"
-
-
-@pytest.fixture(scope="module")
-def url() -> str:
-    return shared(STORE).url()
-
-
-@pytest.fixture
-def namespace() -> str:
-    return f"verbs-{secrets.token_hex(6)}"
 
 
 @pytest.fixture

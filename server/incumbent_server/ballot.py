@@ -126,7 +126,8 @@ class Ballot:
     def _grave(self, token: int, holder: str) -> Reason:
         """Say why a token that was ended here is not resumed; it may have moved away before."""
         known = self.known
-        moved = known is not None and (known.token, known.holder) == (token, holder)
+        lives = known is not None and (known.token, known.holder) == (token, holder)
+        moved = lives and known is not None and known.session != self.graves.session
         return Reason.HELD_BY_OTHER_GATEWAY if moved else Reason.EXPIRED
 
     def _admit(self, candidacy: Candidacy) -> Candidacy:

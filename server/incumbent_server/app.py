@@ -33,7 +33,7 @@ from incumbent_server.reflect import enable_reflection
 from incumbent_server.reporter import Reporter
 from incumbent_server.service import ElectionService
 from incumbent_server.telemetry import Metrics, logger
-from incumbent_server.web import application
+from incumbent_server.web import application, errors
 
 SERVICE: Final = election_service_pb2.DESCRIPTOR.services_by_name["ElectionService"].full_name
 PATIENCE: Final = 30.0  # seconds in which a store that does not answer may come up at the start
@@ -198,7 +198,7 @@ def _grpc_server(
 
 
 async def _http_server(stack: AsyncExitStack, address: Address, app: web.Application) -> Address:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
+    runner = web.AppRunner(app, access_log=None, logger=errors, shutdown_timeout=GRACE)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

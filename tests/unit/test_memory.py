@@ -1,6 +1,7 @@
 """What only the reference driver shows: its clockless expiry to the instant, and its network."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -22,8 +23,10 @@ class Network(MemoryStore):
         super().__init__()
         self.late: dict[str, asyncio.Event] = {}  # verb: when its step may be taken
         self.lost: set[str] = set()  # verbs whose answer does not come back
+        self.asked: Counter[str] = Counter()  # by verb
 
     async def perform(self, call: Call, step: Callable[[], T]) -> T:
+        self.asked[call.verb] += 1
         answer = await asyncio.shield(asyncio.ensure_future(self._take(call.verb, step)))
         if call.verb in self.lost:
             raise Unavailable("the answer was lost")
@@ -89,6 +92,17 @@ async def test_a_silent_session_lives_its_ttl_and_dies_soon_after(
         assert (await backend.read("e")).term is not None
         await pass_time(watcher, TTL * 0.02 + 0.25 + 0.1)
         assert (await backend.read("e")).term is None
+
+
+async def test_a_watch_that_was_woken_rests_again(store: Network, watcher: FakeClock) -> None:
+    """What ended its rest early must not end the next one too, and so on for ever."""
+    async with build(store) as backend:
+        await backend.renew(())
+        await bid(backend)
+        await turns()
+        before = store.asked["watch"]
+        await turns(500)
+        assert store.asked["watch"] == before
 
 
 async def test_a_renewed_session_lives_on(store: Network, watcher: FakeClock) -> None:

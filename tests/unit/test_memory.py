@@ -23,10 +23,8 @@ class Network(MemoryStore):
         super().__init__()
         self.late: dict[str, asyncio.Event] = {}  # verb: when its step may be taken
         self.lost: set[str] = set()  # verbs whose answer does not come back
-        self.asked: Counter[str] = Counter()  # by verb
 
     async def perform(self, call: Call, step: Callable[[], T]) -> T:
-        self.asked[call.verb] += 1
         answer = await asyncio.shield(asyncio.ensure_future(self._take(call.verb, step)))
         if call.verb in self.lost:
             raise Unavailable("the answer was lost")
@@ -94,15 +92,37 @@ async def test_a_silent_session_lives_its_ttl_and_dies_soon_after(
         assert (await backend.read("e")).term is None
 
 
-async def test_a_watch_that_was_woken_rests_again(store: Network, watcher: FakeClock) -> None:
+class Prompt(MemoryStore):
+    """Answers within the call, as the memory store of a real gateway does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()  # by verb
+
+    async def perform(self, call: Call, step: Callable[[], T]) -> T:
+        self.asked[call.verb] += 1
+        return step()
+
+
+async def test_a_watch_that_was_woken_rests_again() -> None:
     """What ended its rest early must not end the next one too, and so on for ever."""
+    store = Prompt()
     async with build(store) as backend:
         await backend.renew(())
+
+        async def watch() -> None:
+            async for _ in backend.watch():
+                pass
+
+        watching = asyncio.create_task(watch())
+        await turns()
         await bid(backend)
         await turns()
         before = store.asked["watch"]
         await turns(500)
         assert store.asked["watch"] == before
+        watching.cancel()
+        await asyncio.wait([watching])
 
 
 async def test_a_renewed_session_lives_on(store: Network, watcher: FakeClock) -> None:

@@ -247,5 +247,5 @@ def test_the_readme_installs_from_a_clone(
     for name in commands:
         subprocess.run([python.with_name(name), "--help"], check=True, capture_output=True)
     if "incumbent-server" in commands:
-        schema = [python.with_name("incumbent-server"), "schema", "postgres"]
-        subprocess.run(schema, check=True, capture_output=True)
+        server = python.with_name("incumbent-server")
+        subprocess.run([server, "schema", "postgres"], check=True, capture_output=True)

@@ -20,6 +20,7 @@ SCENARIOS: dict[str, Scenario] = {
     "observe-churn": churn.run,
     "handover": handover.run,
     "handover-postgres": handover.run_postgres,
+    "handover-advisory": handover.run_advisory,
 }
 
 

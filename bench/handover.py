@@ -46,19 +46,32 @@ async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
 
 
 async def run_postgres(folder: Path, progress: Progress, *, quick: bool) -> Report:
-    """Hand over between two gateways on lease rows of a PostgreSQL that is started for it."""
+    """Hand over between two gateways on a PostgreSQL that is started for it: on lease rows."""
+    return await _on_postgres("handover-postgres", "postgres://", folder, progress, quick=quick)
+
+
+async def run_advisory(folder: Path, progress: Progress, *, quick: bool) -> Report:
+    """The same on its advisory locks."""
+    scheme = "postgres+advisory://"
+    return await _on_postgres("handover-advisory", scheme, folder, progress, quick=quick)
+
+
+async def _on_postgres(
+    name: str, scheme: str, folder: Path, progress: Progress, *, quick: bool
+) -> Report:
     turns = 45 if quick else 210
-    progress.begin("handover-postgres", turns)
-    with postgres() as server:
+    progress.begin(name, turns)
+    with postgres(memory=False) as server:
+        store = server.url().replace("postgres://", scheme, 1)
         async with (
-            gateway(folder, "one", store=server.url()) as one,
-            gateway(folder, "two", store=server.url()) as two,
+            gateway(folder, "one", store=store) as one,
+            gateway(folder, "two", store=store) as two,
             connected(one.address) as first,
             connected(two.address) as second,
         ):
             times = await _hand_over([first[0], second[0]], "bench/there", turns, progress)
-    figures = _figures("resign, two gateways on PostgreSQL", times, Goal(10))
-    return Report("handover-postgres", figures, {"ms": {"two gateways": times}})
+    figures = _figures(f"resign, two gateways on {scheme}", times, Goal(10))
+    return Report(name, figures, {"ms": {"two gateways": times}})
 
 
 async def _hand_over(

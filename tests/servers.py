@@ -27,6 +27,8 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.processes import children, end_with_parent, free_port, unprivileged
 
 START = 60.0  # seconds; a busy machine needs a few
+MEMORY = Path("/dev/shm")  # Linux's files in memory
+ENOUGH = 1 << 30  # bytes free there, or the servers' data goes where other temporary files go
 VARIABLE = "INCUMBENT_TEST_POSTGRES"
 
 
@@ -58,10 +60,22 @@ def install(name: str) -> Path:
     return folder
 
 
+def _memory() -> Path | None:
+    """Where a server's data costs no disk.
+
+    A kill -9 loses nothing that was written, wherever that is: what counts is the order.
+    """
+    try:
+        return MEMORY if shutil.disk_usage(MEMORY).free > ENOUGH else None
+    except OSError:
+        return None
+
+
 class Postgres:
     """A PostgreSQL server of this process, from start() to stop().
 
-    `environ` is added to its environment; with `disk` its data has a disk of that many MiB.
+    Its data is in memory, where it can be and `memory` is wanted; with `disk` it has a disk of that
+    many MiB. `environ` is added to the server's environment.
     """
 
     def __init__(
@@ -70,10 +84,12 @@ class Postgres:
         *,
         environ: Mapping[str, str] | None = None,
         disk: int | None = None,
+        memory: bool = True,
         **settings: object,
     ) -> None:
         self.name = name
-        self._folder = Path(tempfile.mkdtemp(prefix="incumbent-postgres-"))
+        place = _memory() if memory else None
+        self._folder = Path(tempfile.mkdtemp(prefix="incumbent-postgres-", dir=place))
         self._settings = settings
         self._environ = os.environ | dict(environ or {})
         self._disk = disk
@@ -275,10 +291,11 @@ def postgres(
     *,
     environ: Mapping[str, str] | None = None,
     disk: int | None = None,
+    memory: bool = True,
     **settings: object,
 ) -> Iterator[Postgres]:
     """A server of this test's own, running, with these settings; the rest as of Postgres."""
-    server = Postgres(name, environ=environ, disk=disk, **settings)
+    server = Postgres(name, environ=environ, disk=disk, memory=memory, **settings)
     try:
         yield server.start()
     finally:

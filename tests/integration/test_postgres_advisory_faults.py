@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import secrets
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 
 import psycopg
 import pytest
 
-from incumbent_backends.api import BackendError, Claim, Rejected, Snapshot, Unavailable
+from incumbent_backends.api import Claim, Rejected, Snapshot, Unavailable
 from incumbent_backends.postgres_advisory import PostgresAdvisory
 from incumbent_server.clock import System
 from tests.integration.advisory_store import build, held, terminate
@@ -173,39 +172,6 @@ async def test_a_connection_is_given_up_when_its_promise_has_run_out_and_not_bef
         assert backend.session != session
 
 
-async def test_five_kills_of_the_server_take_no_token_back(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend, build(own.url(), namespace) as other:
-        acknowledged = 0
-        for _ in range(5):
-            bidding = [asyncio.create_task(lead_on(by)) for by in (backend, other)]
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(own.kill)
-            tokens = [token for task in bidding for token in await task]
-            assert min(tokens) > acknowledged
-            assert len(tokens) == len(set(tokens))
-            acknowledged = max(tokens)
-            await asyncio.to_thread(own.start)
-            for by in (backend, other):
-                assert (await eventually(lambda by=by: by.renew([]))).survivors == frozenset()  # type: ignore[misc]
-            after = await eventually(lambda: lead(backend, f"after/{secrets.token_hex(4)}"))
-            assert after.token > acknowledged
-            acknowledged = after.token
-            await backend.release(after)
-
-
-async def lead_on(backend: PostgresAdvisory) -> list[int]:
-    """Win one election after another until the store is away; the tokens, as acknowledged."""
-    tokens: list[int] = []
-    try:
-        while True:
-            term = await lead(backend, secrets.token_hex(8))
-            tokens.append(term.token)
-            await backend.release(term)
-    except Unavailable:
-        assert tokens == sorted(tokens)
-        return tokens
-
-
 async def test_a_restart_ends_terms_and_is_told_at_once(own: Postgres, namespace: str) -> None:
     async with build(own.url(), namespace) as backend, watching(backend) as watch:
         term = await lead(backend)
@@ -224,63 +190,6 @@ async def test_a_restart_ends_terms_and_is_told_at_once(own: Postgres, namespace
             assert anew.first == {}
         assert time.monotonic() - began < 1 + SLACK
         assert (await lead(backend)).token > term.token
-
-
-async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        term = await lead(backend)
-        own.signal(signal.SIGSTOP)
-        renewal = asyncio.create_task(backend.renew([Claim("e", term.token)]))
-        await asyncio.sleep(3)
-        own.signal(signal.SIGCONT)
-        assert (await renewal).survivors == {Claim("e", term.token)}
-
-
-async def test_a_standby_grants_nothing_until_it_is_promoted(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        term = await lead(backend)
-        own.stop()
-        (own.data / "standby.signal").touch()
-        own.start()
-        await refused(lambda: backend.renew([]), Unavailable, "standby")
-        await refused(lambda: backend.read("e"), Unavailable, "standby")
-        await refused(lambda: lead(backend), Unavailable, "session in PostgreSQL has ended")
-        with pytest.raises(Unavailable, match="standby"):
-            await build(own.url(), namespace).__aenter__()
-        sql(own.url(), "SELECT pg_promote()")
-        await eventually(lambda: backend.renew([]))
-        assert (await eventually(lambda: lead(backend))).token > term.token
-
-
-async def test_another_cluster_at_the_same_address_grants_nothing(
-    own: Postgres, namespace: str
-) -> None:
-    with postgres() as stranger:
-        sql(stranger.url(), f"ALTER ROLE postgres PASSWORD '{own.password}'")
-        async with (
-            proxied(own.address) as proxy,
-            build(own.url().replace(own.address, proxy.target), namespace) as backend,
-        ):
-            term = await lead(backend)
-            proxy.port = stranger.port
-            proxy.reset()
-            for verb in (lambda: backend.renew([]), lambda: backend.read("e")):
-                await refused(verb, Unavailable, "another PostgreSQL cluster")
-            proxy.port = own.port
-            proxy.reset()
-            await eventually(lambda: backend.renew([]))
-            assert (await eventually(lambda: lead(backend))).token > term.token
-
-
-async def test_a_store_that_turns_read_only_grants_nothing(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        sql(own.url(), "ALTER DATABASE postgres SET default_transaction_read_only = on")
-        terminate(own.url(), backend.session)
-        await refused(lambda: backend.renew([]), Unavailable, "read-only")
-        options = "?options=-cdefault_transaction_read_only%3Doff"
-        sql(own.url() + options, "ALTER DATABASE postgres RESET default_transaction_read_only")
-        await eventually(lambda: backend.renew([]))
-        await lead(backend)
 
 
 async def test_a_server_without_a_connection_to_spare_costs_no_term(namespace: str) -> None:
@@ -315,35 +224,6 @@ async def test_locks_end_below_what_the_server_has_room_for(namespace: str) -> N
             psycopg.connect(small.url()).close()  # the server has locks for others
 
 
-async def test_the_counter_deleted_by_hand_grants_nothing_and_strands_no_lock(
-    url: str, namespace: str, backend: PostgresAdvisory
-) -> None:
-    kept, ended = await lead(backend, "kept"), await lead(backend, "ended")
-    sql(url, "DELETE FROM incumbent_namespace WHERE name = %s", namespace)
-    with pytest.raises(Rejected, match="last_token"):
-        await lead(backend, "new")
-    assert held(url, namespace, "new") == []
-    await backend.release(ended)
-    keep = frozenset({Claim("kept", kept.token)})
-    assert (await backend.renew(keep)).survivors == keep
-    with pytest.raises(Rejected, match="last_token"):
-        await build(url, namespace).__aenter__()
-    insert = "INSERT INTO incumbent_namespace VALUES (%s, 'postgres advisory locks', 1, %s)"
-    sql(url, insert, namespace, ended.token)
-    assert (await lead(backend, "new")).token > ended.token
-
-
-async def test_a_change_whose_hint_is_lost_is_told_within_two_seconds(
-    url: str, namespace: str, backend: PostgresAdvisory
-) -> None:
-    async with build(url, namespace) as other, watching(other) as watch:
-        await backend._hints.close()  # it tells nobody any more
-        term = await lead(backend)
-        await watch.until("e", term.token, seconds=2)
-        await backend.release(term)
-        await watch.until("e", None, seconds=2)
-
-
 async def test_vacant_elections_are_forgotten_but_not_their_tokens(
     url: str, namespace: str, backend: PostgresAdvisory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,16 +254,6 @@ async def test_a_changed_setting_is_no_end_of_the_session(own: Postgres, namespa
         renewal = await backend.renew([Claim("e", term.token)])
         assert renewal.survivors == {Claim("e", term.token)}
         assert backend.session == session
-
-
-async def test_no_error_tells_sql_address_or_password(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        own.kill()
-        for verb in (lead(backend), backend.renew([]), backend.read("e")):
-            with pytest.raises(BackendError) as caught:
-                await verb
-            text = str(caught.value)
-            assert not any(word in text for word in (own.password, str(own.port), "SELECT", "127."))
 
 
 async def test_a_term_that_was_never_told_is_told_as_gone_by_the_next_watch(

@@ -6,14 +6,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 
-import psycopg
 import pytest
 
 from incumbent_backends import postgres_server
-from incumbent_backends.api import BackendError, Claim, Rejected, Unavailable
+from incumbent_backends.api import Claim, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.postgres_lease import PostgresLease
-from tests.integration.postgres_store import build, eventually, refused, sql
+from tests.integration.postgres_store import build, eventually, sql
 from tests.integration.verbs import lead, watching
 from tests.proxies import proxied
 from tests.servers import Postgres, postgres, shared
@@ -78,17 +77,6 @@ async def test_a_term_that_is_gone_before_the_next_look_is_told_as_gone(
             await watch.until(name, None, seconds=1)
 
 
-async def test_a_change_whose_hint_is_lost_is_told_within_two_seconds(
-    url: str, namespace: str, backend: PostgresLease
-) -> None:
-    async with build(url, namespace) as other, watching(other) as watch:
-        await backend._hints.close()  # it tells nobody any more
-        term = await lead(backend)
-        await watch.until("e", term.token, seconds=2)
-        await backend.release(term)
-        await watch.until("e", None, seconds=2)
-
-
 async def test_a_hint_is_told_well_before_the_slow_look(
     url: str, namespace: str, backend: PostgresLease
 ) -> None:
@@ -146,100 +134,6 @@ async def test_a_store_that_falls_silent_is_given_up_and_comes_back(
         assert (await eventually(lambda: backend.read("e"))).term == term
 
 
-async def test_a_store_that_turns_read_only(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        term = await lead(backend)
-        sql(own.url(), "ALTER DATABASE postgres SET default_transaction_read_only = on")
-        hang_up(own)
-        await refused(lambda: lead(backend, "new"), Unavailable, "read-only")
-        await refused(lambda: backend.renew([]), Unavailable, "read-only")
-        options = "?options=-cdefault_transaction_read_only%3Doff"
-        sql(own.url() + options, "ALTER DATABASE postgres RESET default_transaction_read_only")
-        hang_up(own)
-        assert (await eventually(lambda: backend.renew([Claim("e", term.token)]))).survivors
-
-
-async def test_a_standby_grants_nothing_until_it_is_promoted(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        term = await lead(backend)
-        own.stop()
-        (own.data / "standby.signal").touch()
-        own.start()
-        await refused(lambda: lead(backend, "new"), Unavailable, "standby")
-        await refused(lambda: backend.renew([]), Unavailable, "standby")
-        await refused(lambda: backend.read("e"), Unavailable, "standby")
-        with pytest.raises(Unavailable, match="standby"):
-            await build(own.url(), namespace).__aenter__()
-        sql(own.url(), "SELECT pg_promote()")
-        renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
-        assert renewal.survivors == {Claim("e", term.token)}
-
-
-async def test_another_cluster_at_the_same_address_grants_nothing(
-    own: Postgres, namespace: str
-) -> None:
-    cluster = "another PostgreSQL cluster"
-    with postgres() as stranger:
-        sql(stranger.url(), f"ALTER ROLE postgres PASSWORD '{own.password}'")
-        async with (
-            proxied(own.address) as proxy,
-            build(own.url().replace(own.address, proxy.target), namespace) as backend,
-        ):
-            term = await lead(backend)
-            proxy.port = stranger.port
-            proxy.reset()
-            await refused(lambda: lead(backend, "new"), Unavailable, cluster)
-            await refused(lambda: backend.renew([]), Unavailable, cluster)
-            await refused(lambda: backend.read("e"), Unavailable, cluster)
-            proxy.port = own.port
-            proxy.reset()
-            renewal = await eventually(lambda: backend.renew([Claim("e", term.token)]))
-            assert renewal.survivors == {Claim("e", term.token)}
-
-
-async def test_a_password_that_changes_is_unavailable_and_recovers(
-    own: Postgres, namespace: str
-) -> None:
-    async with build(own.url(), namespace) as backend:
-        term = await lead(backend)
-        with psycopg.connect(own.url(), autocommit=True) as admin:
-            admin.execute("ALTER ROLE postgres PASSWORD 'other'")
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'incumbent-server'"
-            )
-            await refused(lambda: backend.renew([]), Unavailable, "password")
-            admin.execute(f"ALTER ROLE postgres PASSWORD '{own.password}'".encode())
-        assert (await eventually(lambda: backend.renew([Claim("e", term.token)]))).survivors
-
-
-async def test_tables_dropped_while_in_use(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        sql(own.url(), "DROP TABLE incumbent_term CASCADE")
-        with pytest.raises(Rejected, match="not as Incumbent made them") as caught:
-            await lead(backend)
-        assert "SELECT" not in str(caught.value)
-        with pytest.raises(Unavailable, match="not as Incumbent made them"):
-            await anext(backend.watch())
-
-
-async def test_the_counter_deleted_by_hand_grants_nothing_and_loses_nothing(
-    url: str, namespace: str, backend: PostgresLease
-) -> None:
-    kept, ended = await lead(backend, "kept"), await lead(backend, "ended")
-    sql(url, "DELETE FROM incumbent_namespace WHERE name = %s", namespace)
-    with pytest.raises(Rejected, match="last_token"):
-        await lead(backend, "new")
-    await backend.release(ended)
-    keep = frozenset({Claim("kept", kept.token)})
-    assert (await backend.renew(keep)).survivors == keep
-    with pytest.raises(Rejected, match="last_token"):
-        await build(url, namespace).__aenter__()
-    insert = "INSERT INTO incumbent_namespace VALUES (%s, 'postgres lease rows', 1, %s)"
-    sql(url, insert, namespace, ended.token)
-    assert (await lead(backend, "new")).token > ended.token
-
-
 async def test_silent_sessions_end_and_vacant_elections_are_forgotten(
     url: str, namespace: str, backend: PostgresLease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,18 +152,3 @@ async def test_silent_sessions_end_and_vacant_elections_are_forgotten(
             while sql(url, "SELECT 1 FROM incumbent_term WHERE namespace = %s", namespace):
                 await asyncio.sleep(0.05)
         assert (await lead(witness)).token > term.token
-
-
-def hang_up(server: Postgres) -> None:
-    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
-    sql(server.url(), f"{end} AND backend_type = 'client backend'")
-
-
-async def test_no_error_tells_sql_address_or_password(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
-        own.kill()
-        for verb in (lead(backend), backend.renew([]), backend.read("e")):
-            with pytest.raises(BackendError) as caught:
-                await verb
-            text = str(caught.value)
-            assert not any(word in text for word in (own.password, str(own.port), "SELECT", "127."))

@@ -1,7 +1,6 @@
 """PostgreSQL servers killed, restarted, frozen, or out of disk: no token goes back."""
 
 import asyncio
-import os
 import secrets
 import signal
 from collections.abc import Iterator
@@ -9,10 +8,10 @@ from functools import partial
 
 import pytest
 
-from incumbent_backends.api import Claim, Unavailable
-from incumbent_backends.postgres_lease import PostgresLease
+from incumbent_backends.api import Backend, Claim, Unavailable
 from tests.integration.postgres_store import build, eventually, fill, fill_log, refused, sql
 from tests.integration.verbs import lead
+from tests.mechanisms import Mechanism, both
 from tests.proxies import proxied
 from tests.servers import Postgres, postgres
 
@@ -30,24 +29,20 @@ def small(request: pytest.FixtureRequest) -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(params=["postgres", "postgres15"])
-def quick(request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    """One that starts quickly after a kill, where root can give it a disk in memory."""
-    with postgres(request.param, disk=100 if os.getuid() == 0 else None) as server:
-        yield server
-
-
 @pytest.fixture
 def namespace() -> str:
     return f"servers-{secrets.token_hex(6)}"
 
 
+@both
 async def test_twenty_kills_of_the_server_take_no_token_back(
-    quick: Postgres, namespace: str
+    own: Postgres, mechanism: Mechanism, namespace: str
 ) -> None:
-    """A kill loses nothing that was written, on whatever disk: what counts is the order."""
-    url = quick.url()
-    async with build(url, namespace) as backend, build(url, namespace) as other:
+    url = own.url()
+    async with (
+        mechanism.build(url, namespace) as backend,
+        mechanism.build(url, namespace) as other,
+    ):
         acknowledged = 0
         for _ in range(20):
             tokens: list[int] = []
@@ -55,18 +50,20 @@ async def test_twenty_kills_of_the_server_take_no_token_back(
             async with asyncio.timeout(30):
                 while len(tokens) < 40:
                     await asyncio.sleep(0.002)
-            await asyncio.to_thread(quick.kill)
+            await asyncio.to_thread(own.kill)
             await asyncio.gather(*bidding)
             assert min(tokens) > acknowledged
             assert len(tokens) == len(set(tokens))
-            await asyncio.to_thread(quick.start)
+            await asyncio.to_thread(own.start)
+            for by in () if mechanism.terms_stay else (backend, other):
+                assert (await eventually(partial(by.renew, []))).survivors == frozenset()
             after = await eventually(lambda: lead(backend, f"after/{secrets.token_hex(4)}"))
             assert after.token > max(tokens)
             acknowledged = after.token
             assert (await eventually(partial(other.read, after.election))).term == after
 
 
-async def lead_on(backend: PostgresLease, tokens: list[int], value: bytes = b"") -> Unavailable:
+async def lead_on(backend: Backend, tokens: list[int], value: bytes = b"") -> Unavailable:
     """Win one election after another until the store grants no more; tokens as acknowledged."""
     own = 0
     while True:
@@ -90,8 +87,11 @@ async def test_a_restart_keeps_terms(own: Postgres, namespace: str) -> None:
         assert renewal.survivors == {Claim("e", term.token)}
 
 
-async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, namespace: str) -> None:
-    async with build(own.url(), namespace) as backend:
+@both
+async def test_a_server_frozen_for_three_seconds_keeps_terms(
+    own: Postgres, mechanism: Mechanism, namespace: str
+) -> None:
+    async with mechanism.build(own.url(), namespace) as backend:
         term = await lead(backend)
         own.signal(signal.SIGSTOP)
         renewal = asyncio.create_task(backend.renew([Claim("e", term.token)]))
@@ -100,11 +100,12 @@ async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, name
         assert (await renewal).survivors == {Claim("e", term.token)}
 
 
+@both
 async def test_a_full_disk_grants_nothing_and_takes_no_token_back(
-    small: Postgres, namespace: str
+    small: Postgres, mechanism: Mechanism, namespace: str
 ) -> None:
     """First the tables cannot grow; then the log cannot, and PostgreSQL panics."""
-    async with build(small.url(), namespace) as backend:
+    async with mechanism.build(small.url(), namespace) as backend:
         term = await lead(backend)
         tokens, keep = [term.token], frozenset({Claim("e", term.token)})
         filler = fill(small.own)
@@ -115,26 +116,30 @@ async def test_a_full_disk_grants_nothing_and_takes_no_token_back(
                 await verb()
         filler.unlink()
         await asyncio.to_thread(small.again)
-        assert (await eventually(lambda: backend.renew(keep))).survivors >= keep
-        assert (await eventually(lambda: backend.read("e"))).term == term
+        renewal = await eventually(lambda: backend.renew(keep))
+        assert renewal.survivors & keep == mechanism.left(keep)
+        left = (await eventually(lambda: backend.read("e"))).term
+        assert left == (term if mechanism.terms_stay else None)
         tokens.append((await eventually(lambda: lead(backend, "after"))).token)
         assert tokens == sorted(set(tokens))
 
 
+@both
 async def test_a_lagging_standby_takes_tokens_back_until_the_counter_is_raised(
-    own: Postgres, namespace: str
+    own: Postgres, mechanism: Mechanism, namespace: str
 ) -> None:
     """What no driver can prevent, and what docs/operations.md has an operator do about it."""
     url, standby = own.url(), Postgres(own.name)
     try:
         async with (
             proxied(own.address) as proxy,
-            build(url.replace(own.address, proxy.target), namespace) as backend,
+            mechanism.build(url.replace(own.address, proxy.target), namespace) as backend,
         ):
             kept = await lead(backend, "kept")
             own.stop()
             standby.copy(own)
             own.start()
+            await eventually(lambda: backend.renew([Claim("kept", kept.token)]))
             lost = [await eventually(lambda n=n: lead(backend, f"lost/{n}")) for n in range(3)]  # type: ignore[misc]
             own.kill()
             (standby.data / "standby.signal").touch()
@@ -144,7 +149,7 @@ async def test_a_lagging_standby_takes_tokens_back_until_the_counter_is_raised(
             sql(standby.url(), "SELECT pg_promote()")
             keep = {Claim(term.election, term.token) for term in (kept, *lost)}
             renewal = await eventually(lambda: backend.renew(keep))
-            assert renewal.survivors == {Claim("kept", kept.token)}
+            assert renewal.survivors == mechanism.left({Claim("kept", kept.token)})
             again = await lead(backend, "again")
             assert again.token == lost[0].token, "it stands for two terms"
             raising = "UPDATE incumbent_namespace SET last_token = last_token + 1000000"

@@ -1,0 +1,106 @@
+"""Gateways whose PostgreSQL answers late, or is asked for much at once."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from incumbent.v1 import election_service_pb2 as pb
+from tests.clients import Streams, an_election
+from tests.e2e.conftest import Figures
+from tests.e2e.test_postgres import database
+from tests.e2e.test_two_gateways import assert_not_at_once
+from tests.gateways import Gateways, gateways_in
+from tests.mechanisms import Mechanism, both
+from tests.proxies import proxied
+from tests.servers import shared
+
+SLOW = 2.0  # seconds that each answer of the store is late
+SLACK = 2.0  # seconds more than the bound, for a busy machine
+
+pytestmark = both
+
+
+@pytest.fixture
+def gateways(mechanism: Mechanism, tmp_path: Path) -> Iterator[Gateways]:
+    with database() as url, gateways_in(tmp_path) as gateways:
+        gateways.store = mechanism.url(url)
+        yield gateways
+
+
+async def test_a_store_that_is_slow_but_not_too_slow(gateways: Gateways, streams: Streams) -> None:
+    """Fault 12, it fits: the leader keeps its term, is not even told JEOPARDY, and resigns."""
+    target = shared("postgres").address
+    async with proxied(target) as proxy:
+        flags, ttl = ["--backend-ttl", "9s"], 9.0
+        one = await gateways.launch(*flags, store=gateways.store.replace(target, proxy.target))
+        two = await gateways.launch(*flags)
+        election = an_election()
+        leader = await streams.candidate(one.grpc, election, ttl=15)
+        token = await leader.leads()
+        waiting = await streams.candidate(two.grpc, election, ttl=15)
+        await waiting.waits()
+        proxy.answers.delay = SLOW
+        until = time.monotonic() + ttl + SLOW  # longer than the backend ttl
+        while time.monotonic() < until:
+            assert (await leader.answered()).term.token == token
+            assert leader.believes()
+            await asyncio.sleep(0.5)
+        assert {each.state for each in leader.heard} <= {pb.STATE_WAITING, pb.STATE_LEADING}
+        assert {each.state for each in waiting.heard} == {pb.STATE_WAITING}
+        await leader.resign()
+        assert await waiting.leads(SLOW * 2 + SLACK) > token
+
+
+async def test_a_store_that_is_too_slow(
+    mechanism: Mechanism, gateways: Gateways, streams: Streams, figures: Figures
+) -> None:
+    """Fault 12, it does not fit: told LOST before its trust ends, and another gateway's leads."""
+    target, ttl = shared("postgres").address, 2.0
+    async with proxied(target) as proxy:
+        flags = ["--backend-ttl", f"{ttl}s"]
+        one = await gateways.launch(*flags, store=gateways.store.replace(target, proxy.target))
+        two = await gateways.launch(*flags)
+        election = an_election()
+        leader = await streams.candidate(one.grpc, election, ttl=15)
+        token = await leader.leads()
+        waiting = await streams.candidate(two.grpc, election, ttl=15)
+        await waiting.waits()
+        began = time.monotonic()
+        proxy.answers.delay = SLOW
+        assert await leader.lost(ttl + 0.5 + SLACK) == "BACKEND_LOST"
+        assert not leader.believes()
+        later = await waiting.leads(ttl * 1.02 + 0.5 + SLACK)
+        took = time.monotonic() - began
+        figures(f"{mechanism.name}, store {SLOW:.0f} s late, backend ttl 2 s: a successor", took)
+        assert took < ttl * 1.02 + 0.5 + SLACK
+        assert later > token
+        assert_not_at_once(leader, waiting)
+        proxy.answers.delay = 0.0
+        await asyncio.to_thread(one.serving)
+        assert (await waiting.answered()).term.token == later
+        new = await streams.candidate(one.grpc, an_election())
+        assert await new.leads() > later
+
+
+async def test_a_hundred_callers_at_once_cost_no_term(
+    mechanism: Mechanism, gateways: Gateways, streams: Streams, figures: Figures
+) -> None:
+    """Fault 18: all of them are served, and the renewals of a short backend ttl go on."""
+    gateway = await gateways.launch("--backend-ttl", "2s")
+    leader = await streams.candidate(gateway.grpc, an_election(), ttl=2)
+    token = await leader.leads()
+    began = time.monotonic()
+    for _ in range(3):
+        crowd = [await streams.by_hand(gateway.grpc, an_election()) for _ in range(100)]
+        tokens = await asyncio.gather(*(each.leads() for each in crowd))
+        assert len(set(tokens)) == 100
+        assert (await leader.answered()).term.token == token
+        await asyncio.gather(*(each.resign() for each in crowd))
+        assert leader.believes()
+    figures(f"{mechanism.name}, a hundred led and resigned", (time.monotonic() - began) / 3)
+    await asyncio.sleep(max(0.0, began + 2.5 - time.monotonic()))  # longer than the backend ttl
+    assert (await leader.answered()).term.token == token
+    assert {each.state for each in leader.heard} <= {pb.STATE_WAITING, pb.STATE_LEADING}

@@ -26,7 +26,6 @@ CAUGHT: dict[str, int] = {
     "resigned before the store confirmed": 1,
     "a broken stream frees in a drain": 827,
     "resigned where it waited": 66,
-    "answered and never told": 68,
     "ended between two looks": 810,
     "moved here as the session is lost": 248,
     "trust counted from arrival": 25,

@@ -1,5 +1,10 @@
-"""`python -m demo`. Exit code 0: all came out as promised; 1: it did not; 130: interrupted."""
+"""`python -m demo`.
 
+Exit code 0: all came out as promised; 1: it did not; 2: the command line is wrong;
+130: interrupted; 141: nobody reads the output.
+"""
+
+import argparse
 import shutil
 import signal
 import sys
@@ -11,7 +16,7 @@ from pathlib import Path
 
 from demo.conductor import conduct
 from demo.processes import Failed, Interrupted, Processes
-from demo.report import Report
+from demo.report import Report, Unread
 
 
 @contextmanager
@@ -20,7 +25,7 @@ def _folder(report: Report) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="incumbent-demo-"))
     try:
         yield folder
-    except Interrupted:
+    except (Interrupted, Unread):
         shutil.rmtree(folder)
         raise
     except BaseException:
@@ -31,6 +36,14 @@ def _folder(report: Report) -> Iterator[Path]:
 
 def main() -> int:
     """Run it; no process is left, however it ends."""
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Kills, freezes and moves leaders for half a minute, on processes of its own in"
+        " a temporary folder, and holds what all of them recorded against the laws of leader"
+        " election.",
+        epilog="Exit code 0: all came out as promised; 1: it did not, and the folder is kept.",
+    )
+    parser.parse_args()
     began, report = time.monotonic(), Report()
     try:
         with (
@@ -41,12 +54,14 @@ def main() -> int:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, lambda *_: processes.interrupt())
             conduct(folder, processes, report)
+        report.succeeded(time.monotonic() - began)
     except Failed as failed:
         report.failed(failed.args)
         return 1
     except Interrupted:
         return 130
-    report.succeeded(time.monotonic() - began)
+    except Unread:
+        return 141
     return 0
 
 

@@ -6,7 +6,12 @@ from demo.ledger import Write
 from demo.outcome import Outcome, vacancy
 from tests.histories.verdict import Verdict
 
-MARGIN = 2.0  # seconds beyond what is promised, for a busy machine
+MARGIN = 2.0  # seconds of slack beyond what is promised, for a busy machine
+
+
+def lateness(outcome: Outcome, seconds: float) -> float:
+    """Measure how far a vacancy of so many seconds is above what is promised; 0 where it is not."""
+    return 0.0 if outcome.within is None else max(0.0, seconds - outcome.within)
 
 
 def complaints(

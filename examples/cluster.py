@@ -9,6 +9,7 @@ import asyncio
 from contextlib import suppress
 
 import incumbent
+from program import arguments, end_by_exit, end_loop_by_exit, greet
 
 ELECTION = "examples/cluster"
 
@@ -90,12 +91,18 @@ ROLES = {
 }
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gateway", default="127.0.0.1:7400")
-    parser.add_argument("--role", choices=ROLES, default="auto")
-    parser.add_argument("--node", default="node")
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--role", choices=ROLES, default="auto", help="default: auto")
     options = parser.parse_args()
+    end_by_exit()
+    greet(options.node, options.gateway)
+    asyncio.run(run(options))
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Play the role until it is told to end; the loop then cancels all of it, which resigns."""
+    end_loop_by_exit()
     async with incumbent.AsyncClient(options.gateway, timeout=None) as client:
         node = Node(client, options.node)
         async with asyncio.TaskGroup() as group:
@@ -104,5 +111,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    with suppress(KeyboardInterrupt):
-        asyncio.run(main())
+    main()

@@ -1,10 +1,12 @@
 """A web controller that goes standby → recovering → active, and answers 503 until it has recovered.
 
-A load balancer asks /ready of every replica and sends the traffic to the one that says 200.
+A load balancer asks /ready of every replica and sends the traffic to the one that says 200. Each
+replica on one host needs a --port of its own.
 """
 
-import argparse
 import asyncio
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from enum import StrEnum
@@ -12,6 +14,7 @@ from enum import StrEnum
 from aiohttp import web
 
 import incumbent
+from program import arguments, end_by_exit, end_loop_by_exit, greet
 
 ELECTION = "examples/web"
 
@@ -41,6 +44,7 @@ class Controller:
 
     async def run(self, _: web.Application) -> AsyncIterator[None]:
         """Stand for leadership as long as the server runs."""
+        end_loop_by_exit()
         leading = asyncio.create_task(self._lead())
         yield
         leading.cancel()
@@ -54,8 +58,10 @@ class Controller:
                 with suppress(incumbent.LeadershipLost):
                     async with term:
                         self._term = term
+                        print(f"{self._node} leads, token {term.token}: recovers", flush=True)
                         await asyncio.sleep(self._recovery)  # reads what its predecessor left
                         self._recovered = True
+                        print(f"{self._node} is active", flush=True)
                         await term.lost.wait()
 
     async def ready(self, _: web.Request) -> web.Response:
@@ -71,17 +77,28 @@ class Controller:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gateway", default="127.0.0.1:7400")
-    parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--node", default="node")
+    parser = arguments(__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="default: 8080; 0: any free one")
     parser.add_argument("--recovery", type=float, default=1.0, help="seconds")
     options = parser.parse_args()
+    end_by_exit()
+    server = listen(options.port)
+    address = "http://{}:{}".format(*server.getsockname())
+    print(f"{options.node} answers at {address}/ready", flush=True)
+    greet(options.node, options.gateway)
     controller = Controller(options.gateway, options.node, options.recovery)
     app = web.Application()
     app.cleanup_ctx.append(controller.run)
     app.add_routes([web.get("/ready", controller.ready), web.post("/work", controller.work)])
-    web.run_app(app, host="127.0.0.1", port=options.port, print=None)
+    web.run_app(app, sock=server, print=None, handle_signals=False)
+
+
+def listen(port: int) -> socket.socket:
+    """Take the port before anything else is begun, or end with a sentence."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except (OSError, OverflowError) as refused:
+        sys.exit(f"web.py: port {port} of 127.0.0.1 cannot be had: {refused}; try another --port")
 
 
 if __name__ == "__main__":

@@ -259,7 +259,7 @@ def _remember(told: dict[str, object], snapshot: Snapshot) -> None:
 async def _woken(wake: asyncio.Event, nap: Coroutine[Any, Any, None]) -> None:
     """Wait for `wake`, no longer than `nap` lasts."""
     napping = asyncio.ensure_future(nap)
-    napping.add_done_callback(lambda _: wake.set())
+    napping.add_done_callback(lambda done: None if done.cancelled() else wake.set())
     try:
         await wake.wait()
     finally:

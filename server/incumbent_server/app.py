@@ -11,11 +11,11 @@ import errno
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from grpc import aio
@@ -24,7 +24,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from incumbent.v1 import election_service_pb2, election_service_pb2_grpc
 from incumbent_backends.api import Backend, Options, Rejected, Unavailable
 from incumbent_backends.registry import open_backend
-from incumbent_server.clock import System, World
+from incumbent_server.clock import System, World, first_of
 from incumbent_server.config import Settings, redacted
 from incumbent_server.elector import Elector
 from incumbent_server.malformed import HARD, RefuseMalformed
@@ -33,7 +33,7 @@ from incumbent_server.reflect import enable_reflection
 from incumbent_server.reporter import Reporter
 from incumbent_server.service import ElectionService
 from incumbent_server.telemetry import Metrics, logger
-from incumbent_server.web import application
+from incumbent_server.web import application, errors
 
 SERVICE: Final = election_service_pb2.DESCRIPTOR.services_by_name["ElectionService"].full_name
 PATIENCE: Final = 30.0  # seconds in which a store that does not answer may come up at the start
@@ -115,7 +115,7 @@ async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> Asyn
         metrics.session_good(elector.good_for)
         metrics.census(elector.census)
         await stack.enter_async_context(elector)
-        await _first_of(elector.until_ready(), stop.wait(), world.sleep(PATIENCE))
+        await first_of(elector.until_ready(), stop.wait(), world.sleep(PATIENCE))
         service = ElectionService(
             elector,
             backend.limits,
@@ -154,7 +154,7 @@ async def _opened(
             if world.now() >= deadline:
                 raise Failure(f"--backend {redacted(settings.backend)}: {error}", 1) from error
             log.warning("store not available, trying again", error=str(error))
-            await _first_of(stop.wait(), world.sleep(RETRY))
+            await first_of(stop.wait(), world.sleep(RETRY))
             if stop.is_set():
                 raise Failure("interrupted before it served", 130) from error
         else:
@@ -170,13 +170,6 @@ def _constructed(settings: Settings, world: World) -> Backend:
         raise Failure(f"--backend {redacted(settings.backend)}: {error}", 2) from error
     _check_ttl(backend, settings.backend_ttl)
     return backend
-
-
-async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
 
 
 def _check_ttl(backend: Backend, ttl: timedelta) -> None:
@@ -205,7 +198,7 @@ def _grpc_server(
 
 
 async def _http_server(stack: AsyncExitStack, address: Address, app: web.Application) -> Address:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=GRACE)
+    runner = web.AppRunner(app, access_log=None, logger=errors, shutdown_timeout=GRACE)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

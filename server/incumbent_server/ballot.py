@@ -126,7 +126,8 @@ class Ballot:
     def _grave(self, token: int, holder: str) -> Reason:
         """Say why a token that was ended here is not resumed; it may have moved away before."""
         known = self.known
-        moved = known is not None and (known.token, known.holder) == (token, holder)
+        lives = known is not None and (known.token, known.holder) == (token, holder)
+        moved = lives and known is not None and known.session != self.graves.session
         return Reason.HELD_BY_OTHER_GATEWAY if moved else Reason.EXPIRED
 
     def _admit(self, candidacy: Candidacy) -> Candidacy:
@@ -315,7 +316,7 @@ class Ballot:
         mine = term is not None and term.session == session
         if mine and term is not None and term.holder == op.holder:
             self._landed(term, op, candidacy)
-            if self.seat is not None and not self.picture.overtaken:
+            if self.seat is not None and (self.picture.doubt or not self.picture.overtaken):
                 self.picture.recheck_at = now + TOLD_WITHIN
                 self._wake_at(self.picture.recheck_at)
             return
@@ -381,7 +382,8 @@ class Ballot:
         if lives and term is not None and term.session == session:
             seat.term = self.picture.known = term
             seat.missing = False
-            self.picture.recheck_at = math.inf
+            if now >= self.picture.recheck_at:  # an earlier answer may be older than an end by hand
+                self.picture.recheck_at = math.inf
             if op is not None and seat.wanted is op.value:
                 seat.wanted = None
             self._tell(seat.candidacy)

@@ -4,7 +4,8 @@ import asyncio
 import random
 import secrets
 import time
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 # Systems without CLOCK_BOOTTIME (macOS, BSD) have a CLOCK_MONOTONIC that goes on while they sleep.
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -46,3 +47,13 @@ class System:
 
     def label(self) -> str:
         return f"candidate-{secrets.token_hex(4)}"
+
+
+async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Return when the first is over; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -342,7 +342,7 @@ class Elector:
                 self._capacity,
                 Picture(self._follower.leaders.get(election)),
                 self._draining,
-                graves=Graves(self._buried.pop(election, 0)),
+                graves=Graves(self._buried.pop(election, 0), self._keeper.session.name),
             )
             self._ballots[election] = ballot
         return ballot
@@ -405,6 +405,7 @@ class Elector:
             await self._perform(ballot, op)
         except Unavailable:
             ballot.failed()
+            self._keeper.doubt()
             raise
         except Rejected as error:
             if not isinstance(op, Acquire):

@@ -25,6 +25,7 @@ class Graves:
     """
 
     buried: int = 0
+    session: str = ""  # that of the last one buried
     kept_until: float = -math.inf  # a promise still runs: nothing doomed is released before
     _doomed: dict[tuple[int, str], Grave] = field(default_factory=dict)  # by token and session
     _released: list[Grave] = field(default_factory=list)
@@ -34,7 +35,7 @@ class Graves:
 
     def bury(self, term: Term) -> None:
         """From now on this token is never renewed, trusted or resumed on this session."""
-        self.buried = max(self.buried, term.token)
+        self.buried, self.session = max(self.buried, term.token), term.session
 
     def doom(self, term: Term, farewells: Iterable[Farewell] = ()) -> None:
         """Bury a term that has to be ended in the store."""

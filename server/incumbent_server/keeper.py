@@ -10,11 +10,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from incumbent_backends.api import Backend, Claim, Rejected
-from incumbent_server.clock import World
+from incumbent_server.clock import World, first_of
 from incumbent_server.retry import Retry
 from incumbent_server.session import Session, Standing
 from incumbent_server.store import Store, Witness
 
+SOONEST = 0.25  # seconds between two renewals, at least
 UNBORN = Session("", -math.inf, 1.0)  # before the first renewal nothing is promised
 
 
@@ -49,14 +50,24 @@ class Keeper:
         self._world = world
         self._witness = witness
         self._host = host
+        self._doubted = asyncio.Event()
 
     async def run(self) -> None:
         """Renew for ever."""
         retry = Retry(self._world)
         while True:
             began = self._world.now()
+            self._doubted.clear()
             await retry.anything(self._renew)
-            await self._world.sleep(max(0.0, began + self._ttl / 3 - self._world.now()))
+            await self._world.sleep(
+                max(0.0, began + min(SOONEST, self._ttl / 3) - self._world.now())
+            )
+            rest = max(0.0, began + self._ttl / 3 - self._world.now())
+            await first_of(self._doubted.wait(), self._world.sleep(rest))
+
+    def doubt(self) -> None:
+        """Renew soon: what was asked of the store failed, perhaps because the session is dead."""
+        self._doubted.set()
 
     async def _renew(self) -> None:
         keep = list(self._host.claims())

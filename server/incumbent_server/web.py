@@ -1,8 +1,10 @@
 """HTTP beside gRPC: probes, metrics, and two reads for tools that speak nothing else."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from incumbent_backends.api import Term
 from incumbent_server import validate
@@ -12,6 +14,19 @@ from incumbent_server.telemetry import Metrics
 
 _STATUS = {Reason.INVALID_FIELD: 400, Reason.BACKEND_UNAVAILABLE: 503, Reason.BACKEND_REJECTED: 503}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Ours(logging.Filter):
+    """Leaves out requests that are no HTTP: they were answered 400, and anybody can send them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See logging."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+errors = logging.getLogger("incumbent.http")
+errors.addFilter(_Ours())
 
 
 def application(elector: Elector, telemetry: Metrics) -> web.Application:

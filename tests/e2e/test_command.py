@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import incumbent
-from tests.clients import an_election
-from tests.commands import Commands, await_waiting, waiting
+from tests.clients import a_credential, an_election
+from tests.commands import PROGRAM, Commands, await_waiting, waiting
 from tests.gateways import Gateway
 
 CAMPAIGNING = '{"state": "campaigning", "election": "demo"}\n'
@@ -208,6 +209,8 @@ def test_options_may_stand_before_or_after_the_subcommand(
         (["observe", "--prefix", "a"], 2, "prefix"),
         (["resign", "demo"], 2, "--credential-file"),
         (["resign", "demo", "--credential-file", "/nowhere"], 2, "/nowhere"),
+        (["run", "--election", "demo", "--", ""], 127, "COMMAND is an empty word"),
+        (["leader", "demo", "--server-name", "x", "--timeout", "0.5"], 69, "no gateway answered"),
         (["nonsense"], 2, "nonsense"),
         (["--nonsense"], 2, "--nonsense"),
     ],
@@ -221,6 +224,88 @@ def test_whatever_is_wrong_is_one_sentence(
     assert err.startswith("incumbent: ")
     assert err.count("\n") == 1
     assert fault in err
+
+
+@pytest.mark.parametrize("content", ["\u00e4t0ps3cret".encode(), b"\xfft0ps3cret", b"\n"])
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["leader", "demo", "--token-file"], "token must be printable ASCII"),
+        (["campaign", "demo", "--token-file"], "token must be printable ASCII"),
+        (["resign", "demo", "--credential-file"], "credential"),
+        (["leader", "demo", "--ca"], "ca must be the bytes of certificates in PEM"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_one_sentence_without_it(
+    commands: Commands, tmp_path: Path, content: bytes, words: list[str], fault: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    code, _, err = commands.ask(*words, file)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "\\x" not in err
+    assert "t0ps3" not in err
+    assert "0xff" not in err
+    if content.startswith(b"\xff") and "--ca" not in words:
+        fault = f"{file} is not UTF-8"
+    assert fault in err
+
+
+def test_nothing_is_told_before_the_value_is_refused(commands: Commands) -> None:
+    told = commands.ask("campaign", "demo", "--value", "x" * 4_097)
+    assert told == (2, "", "incumbent: value must be 4,096 bytes at most, not 4,097\n")
+
+
+def test_grpc_is_silent_and_a_command_that_is_run_hears_nothing_of_it(commands: Commands) -> None:
+    program = "import os; print([name for name in os.environ if name.startswith('GRPC_V')])"
+    words = ["run", "--election", an_election(), "--", sys.executable, "-c", program]
+    assert commands.ask(*words) == (0, "[]\n", "")
+    module = [sys.executable, "-m", "incumbent._cli"]
+    code, _, err = commands.ask(
+        "leader", "demo", "--server-name", "x", "--timeout", "0.5", program=module
+    )
+    assert (code, err.count("\n")) == (69, 1), err
+
+
+@pytest.mark.parametrize(
+    "words", [["leader", "demo"], ["verify", "demo", "1"], ["elections"], ["backend"], ["observe"]]
+)
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_nobody_reads_the_answer(
+    client: incumbent.Client, commands: Commands, words: list[str], output: str
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with led(client, an_election()):  # so that there is something to list
+        code, _, err = commands.ask(*words, "--output", output, stdout=writing)
+    os.close(writing)
+    assert (code, err) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["leader", "demo"],
+        ["verify", "demo", "1"],
+        ["elections"],
+        ["backend"],
+        ["observe"],
+        ["campaign", "demo"],
+        ["resign", "demo"],
+    ],
+)
+def test_standard_output_is_closed(commands: Commands, words: list[str]) -> None:
+    """One sentence, and nothing was done; neither a yes nor a no."""
+    script = ["sh", "-c", f"exec {PROGRAM} {' '.join(words)} >&-"]
+    environ = commands.environ | {"INCUMBENT_CREDENTIAL": a_credential()}
+    code, _, err = commands.ask(program=script, env=environ)
+    assert code == 2
+    assert err == "incumbent: standard output is closed: there is nowhere to write to\n"
+
+
+def test_run_wants_no_output_of_its_own(commands: Commands) -> None:
+    words = f"run --election {an_election()} -- sh -c 'exit 7'"
+    assert commands.ask(program=["sh", "-c", f"exec {PROGRAM} {words} >&-"]) == (7, "", "")
 
 
 def test_nobody_reads_the_output(client: incumbent.Client, commands: Commands) -> None:

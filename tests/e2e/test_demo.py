@@ -5,6 +5,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
@@ -23,13 +24,13 @@ ENDS = 60  # seconds for what is left of a run; it takes half of that
 
 
 class Run:
-    """One `make demo`, which keeps its files in `folder`."""
+    """One `make demo`, or this command, which keeps its files in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *command: str) -> None:
         self.folder = folder
         outer = {name for name in os.environ if name.startswith("MAKE") or name == "MFLAGS"}
         self.process = subprocess.Popen(
-            ["make", "demo"],
+            command or ["make", "demo"],
             cwd=ROOT,
             env={name: text for name, text in os.environ.items() if name not in outer}
             | {"TMPDIR": str(folder)},
@@ -73,8 +74,8 @@ class Run:
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[Run]:
-    run = Run(folder)
+def demo(folder: Path, *command: str) -> Iterator[Run]:
+    run = Run(folder, *command)
     try:
         yield run
     finally:
@@ -125,6 +126,25 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         code, _ = run.end()
     assert code
     assert not run.living()
+    assert not run.left()
+
+
+def test_a_closed_pipe_leaves_nothing(tmp_path: Path) -> None:
+    with demo(tmp_path, sys.executable, "-m", "demo") as run:
+        run.await_line("a gateway and three candidates")
+        assert run.process.stdout is not None
+        run.process.stdout.close()
+        assert run.process.wait(ENDS) == 141
+    assert not run.living()
+    assert not run.left()
+
+
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("bogus", 2)])
+def test_its_arguments_are_read_before_anything_runs(tmp_path: Path, word: str, code: int) -> None:
+    with demo(tmp_path, sys.executable, "-m", "demo", word) as run:
+        ended, said = run.end()
+    assert ended == code
+    assert said.startswith("usage: python -m demo")
     assert not run.left()
 
 

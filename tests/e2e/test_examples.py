@@ -17,6 +17,7 @@ from threading import Thread
 
 import pytest
 
+import incumbent
 from tests.gateways import Gateway, Gateways
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -40,7 +41,8 @@ class Example:
         )
         self._lines: Queue[str] = Queue()
         self.said: list[str] = []
-        Thread(target=self._read, daemon=True).start()
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -60,6 +62,17 @@ class Example:
             if found := re.match(pattern, line):
                 return found
 
+    def end(self, number: signal.Signals) -> tuple[int, list[str]]:
+        """Send it a signal, and wait for its end."""
+        self._process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> tuple[int, list[str]]:
+        """Wait for its end; its exit code, and all that it had left to say."""
+        code = self._process.wait(10)
+        self._reader.join()
+        return code, list(self._lines.queue)
+
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
@@ -67,11 +80,11 @@ class Example:
 
 class Examples:
     def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+        self.gateway = gateway
         self._all: list[Example] = []
 
     def start(self, script: str, *arguments: str) -> Example:
-        example = Example(script, "--gateway", self._gateway.grpc, *arguments)
+        example = Example(script, "--gateway", self.gateway.grpc, *arguments)
         self._all.append(example)
         return example
 
@@ -88,7 +101,9 @@ def examples(gateways: Gateways) -> Iterator[Examples]:
     examples.stop()
 
 
-def test_the_scheduler_runs_each_slot_once(examples: Examples, tmp_path: Path) -> None:
+def test_the_scheduler_runs_each_slot_once_and_leaves_none_out(
+    examples: Examples, tmp_path: Path
+) -> None:
     database = str(tmp_path / "runs.db")
     every = ("--database", database, "--every", "0.2")
     first = examples.start("scheduler.py", "--node", "first", *every)
@@ -97,13 +112,18 @@ def test_the_scheduler_runs_each_slot_once(examples: Examples, tmp_path: Path) -
     first.until("first ran slot")
     first.kill()
     second.until("second leads")
-    second.until("second ran slot")
+    taken_over = time.time()
+    while int(second.until(r"second ran slot (\d+)")[1]) * 0.2 < taken_over:
+        pass
     with sqlite3.connect(database) as db:
-        runs = db.execute("SELECT token, node FROM run ORDER BY slot").fetchall()
+        runs = db.execute("SELECT slot, token, node FROM run ORDER BY slot").fetchall()
     db.close()
-    tokens = [token for token, _ in runs]
+    slots = [slot for slot, _, _ in runs]
+    assert slots == list(range(slots[0], slots[-1] + 1))
+    tokens = [token for _, token, _ in runs]
     assert tokens == sorted(tokens)
-    assert dict(runs) == {min(tokens): "first", max(tokens): "second"}
+    nodes = {token: node for _, token, node in runs}
+    assert nodes == {min(tokens): "first", max(tokens): "second"}
 
 
 def test_the_daemon_resumes_from_the_checkpoint(examples: Examples, tmp_path: Path) -> None:
@@ -171,3 +191,53 @@ def test_the_web_controller_answers_503_until_it_has_recovered(examples: Example
     status, later = answer(f"{urls[1]}/work", post=True)
     assert status == 200
     assert int(str(later["fence"])) > int(str(told["fence"]))
+
+
+ALL = ["scheduler.py", "daemon.py", "cluster.py", "web.py"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("script", ALL)
+def test_it_ends_cleanly_and_resigns(
+    examples: Examples, tmp_path: Path, script: str, number: signal.Signals
+) -> None:
+    arguments = {"web.py": ["--port", "0"], "cluster.py": []}
+    database = ["--database", str(tmp_path / "example.db")]
+    example = examples.start(script, *arguments.get(script, database))
+    example.until(".*leads")
+    code, said = example.end(number)
+    assert code == 128 + number
+    assert not any("Error" in line or "Traceback" in line for line in said), said
+    with incumbent.Client(examples.gateway.grpc) as client:
+        assert client.leader(f"examples/{script.removesuffix('.py')}") is None
+
+
+@pytest.mark.parametrize("script", ALL)
+def test_it_says_that_no_gateway_is_there(tmp_path: Path, script: str) -> None:
+    gateway = f"127.0.0.1:{free_port()}"
+    arguments = {"web.py": ["--port", "0"], "cluster.py": []}
+    database = ["--database", str(tmp_path / "example.db")]
+    where = arguments.get(script, database)
+    example = Example(script, "--gateway", gateway, "--node", "first", *where)
+    try:
+        example.until(f"first: no gateway answers at {gateway} yet; waits for one$")
+        code, said = example.end(signal.SIGTERM)
+    finally:
+        example.kill()
+    assert code == 128 + signal.SIGTERM
+    assert said == []
+
+
+def test_a_port_that_is_taken_is_one_sentence(examples: Examples) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        example = examples.start("web.py", "--port", str(port))
+        said = example.until(r"web\.py: port .*")[0]
+        assert example.ended() == (1, [])
+    assert "Address already in use" in said
+    assert said.endswith("; try another --port")
+
+
+def test_two_replicas_have_two_names(examples: Examples) -> None:
+    said = [examples.start("web.py", "--port", "0").until(r"(\S+) answers at http") for _ in "ab"]
+    assert said[0][1] != said[1][1]

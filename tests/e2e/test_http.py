@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import urllib.error
 import urllib.request
 from typing import Any
@@ -68,6 +69,24 @@ def test_what_is_not_there(gateway: Gateway) -> None:
         with caught.value as refused:
             assert refused.code in (404, 405)
             assert b"Traceback" not in refused.read()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GARBAGE\x00\r\n\r\n",
+        b"GET /li ve HTTP/9.1\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+        b"GET /live HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_and_fills_no_log(gateway: Gateway, request_: bytes) -> None:
+    host, _, port = gateway.http.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(request_)
+        assert b" 400 " in connection.recv(100)
+    assert get(gateway, "/live")[0] == 200
+    assert not [line for line in gateway.lines if line["level"] == "error"]
 
 
 async def test_metrics_count_and_have_no_label_per_election(

@@ -154,7 +154,7 @@ async def test_a_resign_reaches_no_other_gateway(gateways: Gateways, streams: St
 
 
 async def test_a_drain_hands_over(gateways: Gateways, streams: Streams, figures: Figures) -> None:
-    """Fault 7: LOST is told first, and the term is released when its client has stopped."""
+    """Fault 7: LOST is told first, and the term is released once its client has resigned."""
     one, two = await gateways.pair()
     election = an_election()
     leader = await streams.candidate(one.grpc, election)
@@ -166,7 +166,7 @@ async def test_a_drain_hands_over(gateways: Gateways, streams: Streams, figures:
     last = await leader.state(pb.STATE_LOST)
     assert pb.State.Name(last.state) == "STATE_LOST"
     assert not leader.believes()
-    await leader.cut()
+    await leader.resign()
     assert await waiting.leads() > token
     figures("advisory: SIGTERM until a successor leads elsewhere", time.monotonic() - began)
     assert await one.ended() == 0

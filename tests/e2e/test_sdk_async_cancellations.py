@@ -69,7 +69,9 @@ async def test_pending_as_the_block_ends(client: AsyncClient) -> None:
 
     async def lead() -> None:
         async with term:
-            term._engine._loop.call_soon_threadsafe(time.sleep, 0.2)  # the client's thread is busy
+            loop = term._engine._loop
+            assert loop is not None
+            loop.call_soon_threadsafe(time.sleep, 0.2)  # the client's thread is busy
             task = asyncio.current_task()
             assert task is not None
             task.cancel()

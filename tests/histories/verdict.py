@@ -44,15 +44,35 @@ class Verdict:
 
     def __str__(self) -> str:
         return (
-            f"{self.events} events in {self.seconds:.3f} s: "
-            f"{self.terms} terms, {self.beliefs} beliefs, "
-            f"{self.taken} writes taken, {self.refused} refused, {self.observers} observers, "
-            f"{self.operations} operations ({self.open} open), {self.faults} faults, "
-            f"{self.torn} torn lines\n"
-            f"exempt from law 2: {self.unguarded} unguarded beliefs, {self.by_hand} ended by hand; "
-            f"{self.excused_overlaps} overlaps excused\n"
+            f"{_many(self.events, 'event')} in {self.seconds:.3f} s: "
+            f"{_many(self.terms, 'term')}, {_many(self.beliefs, 'belief')}, "
+            f"{_many(self.taken, 'write')} taken, {self.refused} refused, "
+            f"{_many(self.observers, 'observer')}, "
+            f"{_many(self.operations, 'operation')} ({self.open} open), "
+            f"{_many(self.faults, 'fault')}, {_many(self.torn, 'torn line')}\n"
+            f"{self._of_law_2}\n"
             f"violations: {len(self.violations) or 'none'}"
         )
+
+    @property
+    def _of_law_2(self) -> str:
+        left_out = [
+            f"{_many(number, 'belief')} {why}"
+            for number, why in (
+                (self.unguarded, "that only the token guards, as under RELEASE"),
+                (self.by_hand, "whose term was ended by hand"),
+            )
+            if number
+        ]
+        law = "law 2, no two believe at one time, is asked of"
+        if not left_out:
+            return f"{law} every belief"
+        overlaps = _many(self.excused_overlaps, "overlap")
+        return f"{law} all but {' and '.join(left_out)}: {overlaps} there, which it allows"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def judge(history: History) -> Verdict:

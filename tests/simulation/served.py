@@ -75,6 +75,7 @@ class Served:
     def _enter(self, elector: Elector, message: Enter) -> None:
         entry = message.entry
         self.election, self.holder, self.ttl = message.election, entry.holder, entry.ttl
+        self.attendance = Attendance(self._loop.time())  # it was on its way until now
         self._campaign = elector.campaign(message.election, entry, self._changed)
         candidacy = self._campaign._candidacy
         self.ticket = 0 if candidacy is None else candidacy.ticket

@@ -453,3 +453,19 @@ def test_where_no_term_can_move_a_lost_session_is_borne_no_longer_than_it_was_pr
     booth.session = Session(HERE, good_until + BACKEND_TTL, BACKEND_TTL)
     booth.wait(good_until - booth.now)
     assert isinstance(booth.op(), Release)
+
+
+def test_an_answer_right_after_a_win_does_not_replace_the_later_look() -> None:
+    """Seed 18423: the record was deleted by hand after it, and before the watch had looked."""
+    booth = Booth()
+    ann = booth.enter(entry("ann"))
+    booth.acquire()
+    booth.news(None)  # of the leader before
+    booth.answer(term(7, "ann"))
+    assert booth.op() == Read()
+    booth.read(term(7, "ann"))
+    assert booth.op() is None
+    booth.wait(0.7)
+    assert booth.op() == Read()
+    booth.read(None)
+    assert booth.reason(ann) is Reason.BACKEND_LOST

@@ -136,6 +136,17 @@ def test_resume_of_a_token_that_was_ended_here_is_lost_without_asking() -> None:
     assert booth.reason(booth.enter(entry("ann", 2, resume=7))) is Reason.EXPIRED
 
 
+def test_late_news_of_a_term_that_was_ended_here_is_no_move() -> None:
+    booth = Booth()
+    ann = booth.lead(entry("ann"))
+    booth.enter(entry("bob"))
+    booth.resign(ann)
+    assert isinstance(booth.op(), Release)
+    booth.ballot.released(booth.now)
+    booth.news(term(7, "ann"))
+    assert booth.reason(booth.enter(entry("ann", 2, resume=7))) is Reason.EXPIRED
+
+
 def test_resume_with_another_token_than_the_one_held_is_lost_and_changes_nothing() -> None:
     booth = Booth()
     ann = booth.lead(entry("ann"))

@@ -457,6 +457,23 @@ def test_observers_see_every_change_the_vacancy_included() -> None:
     play(story)
 
 
+def test_a_session_that_died_is_replaced_as_soon_as_it_is_missed() -> None:
+    """Not when the next renewal is due: nobody else may be there to lead."""
+
+    async def story(stage: Stage) -> None:
+        stage.b.stop(0.0)
+        ann = await stage.enter(stage.a, entry("ann", ttl=30))
+        bob = await stage.enter(stage.a, entry("bob", ttl=30))
+        await stage.wait(BACKEND_TTL / 3 + 0.15 - stage.loop.time())  # it has just been renewed
+        assert stage.term is not None
+        stage.store.truth.end_session(stage.term.session)
+        await stage.wait(0.6)
+        assert ann.ended()
+        assert bob.shows(State.LEADING)
+
+    play(story)
+
+
 def test_a_watch_that_lists_anew_is_believed_of_a_term_that_none_had_told_of() -> None:
     async def story(stage: Stage) -> None:
         stage.store.weather["a"] = Weather(silent=True, verbs=("watch", "renew"))

@@ -220,6 +220,7 @@ def test_an_overlap_without_a_guard_is_exempt_and_counted() -> None:
     told = verdict(Granted(1, "a", X, 5, None, guarded=False), believes("b", 6, 2, 4))
     assert told.violations == ()
     assert (told.beliefs, told.unguarded, told.by_hand, told.excused_overlaps) == (2, 1, 0, 1)
+    assert "all but 1 belief that only the token guards, as under RELEASE: 1 overlap" in str(told)
 
 
 def test_an_overlap_after_an_end_by_hand_is_exempt_and_counted() -> None:
@@ -231,6 +232,7 @@ def test_an_overlap_after_an_end_by_hand_is_exempt_and_counted() -> None:
     )
     assert told.violations == ()
     assert (told.beliefs, told.unguarded, told.by_hand, told.excused_overlaps) == (2, 0, 1, 1)
+    assert "all but 1 belief whose term was ended by hand: 1 overlap there," in str(told)
 
 
 def test_who_is_killed_without_trust_believes_no_more() -> None:

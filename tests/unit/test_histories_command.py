@@ -36,9 +36,9 @@ def test_a_sound_history(path: Path, capsys: pytest.CaptureFixture[str]) -> None
     write(path, SOUND)
     assert main([str(path), "--require-writes"]) == 0
     assert capsys.readouterr().out == (
-        "3 events in 1.500 s: 1 terms, 1 beliefs, 1 writes taken, 1 refused, 0 observers, "
+        "3 events in 1.500 s: 1 term, 1 belief, 1 write taken, 1 refused, 0 observers, "
         "0 operations (0 open), 0 faults, 0 torn lines\n"
-        "exempt from law 2: 0 unguarded beliefs, 0 ended by hand; 0 overlaps excused\n"
+        "law 2, no two believe at one time, is asked of every belief\n"
         "violations: none\n"
     )
 

@@ -1,6 +1,7 @@
 """What only the reference driver shows: its clockless expiry to the instant, and its network."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -89,6 +90,39 @@ async def test_a_silent_session_lives_its_ttl_and_dies_soon_after(
         assert (await backend.read("e")).term is not None
         await pass_time(watcher, TTL * 0.02 + 0.25 + 0.1)
         assert (await backend.read("e")).term is None
+
+
+class Prompt(MemoryStore):
+    """Answers within the call, as the memory store of a real gateway does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()  # by verb
+
+    async def perform(self, call: Call, step: Callable[[], T]) -> T:
+        self.asked[call.verb] += 1
+        return step()
+
+
+async def test_a_watch_that_was_woken_rests_again() -> None:
+    """What ended its rest early must not end the next one too, and so on for ever."""
+    store = Prompt()
+    async with build(store) as backend:
+        await backend.renew(())
+
+        async def watch() -> None:
+            async for _ in backend.watch():
+                pass
+
+        watching = asyncio.create_task(watch())
+        await turns()
+        await bid(backend)
+        await turns()
+        before = store.asked["watch"]
+        await turns(500)
+        assert store.asked["watch"] == before
+        watching.cancel()
+        await asyncio.wait([watching])
 
 
 async def test_a_renewed_session_lives_on(store: Network, watcher: FakeClock) -> None:

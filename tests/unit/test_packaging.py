@@ -1,5 +1,6 @@
 """The wheels that users install: what is in them, what they pull, and that they import."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ IMPORTS = {
     "incumbent-backends": "import incumbent_backends.api, incumbent_backends.registry",
     "incumbent-server": "import incumbent_server.__main__",
 }
+INSTALL = (ROOT / "README.md").read_text().partition("```sh install\n")[2].partition("```")[0]
 # Building and installing want a package index, or a warm cache.
 pytestmark = pytest.mark.timeout(300)
 
@@ -123,15 +125,19 @@ def test_drivers_of_the_wheel_are_entry_points(wheels: Mapping[str, Path], tmp_p
     } <= set(ran.stdout.splitlines())
 
 
-def oldest_of_the_extra() -> list[str]:
+def the_extra() -> list[str]:
     extras = project(FOLDERS["incumbent"])["optional-dependencies"]
     assert isinstance(extras, dict)
-    return [each.split(",")[0].replace(">=", "==") for each in extras["cli"]]
+    return [each.split(",")[0] for each in extras["cli"]]
+
+
+def oldest_of_the_extra() -> list[str]:
+    return [each.replace(">=", "==") for each in the_extra()]
 
 
 @pytest.mark.parametrize(
     "versions",
-    [("--constraint", str(ROOT / "requirements/dev.txt")), oldest_of_the_extra()],
+    [("--constraint", str(ROOT / "requirements/runtime.txt")), oldest_of_the_extra()],
     ids=["locked", "oldest"],
 )
 def test_the_command_runs_with_its_extra(
@@ -200,4 +206,47 @@ def test_import_contract_names_every_driver() -> None:
 def test_root_pyproject_installs_the_same_three() -> None:
     dependencies = project(ROOT)["dependencies"]
     assert isinstance(dependencies, list)
-    assert {entry.partition(" ")[0] for entry in dependencies} == set(FOLDERS)
+    assert {entry.partition(" ")[0].partition("[")[0] for entry in dependencies} == set(FOLDERS)
+
+
+def test_what_make_serve_installs_is_enough_for_the_command() -> None:
+    locked = (ROOT / "requirements/runtime.txt").read_text().splitlines()
+    assert {name.partition(">=")[0] for name in the_extra()} <= {
+        line.partition("==")[0] for line in locked
+    }
+
+
+@pytest.mark.parametrize(
+    ("what", "commands"),
+    [
+        (".", ("incumbent", "incumbent-server")),
+        ("./clients/python[cli]", ("incumbent",)),
+        ("./clients/python", ()),
+    ],
+)
+def test_the_readme_installs_from_a_clone(
+    tmp_path: Path, what: str, commands: Sequence[str]
+) -> None:
+    """By pip, as its readers do; each of the commands that it is to bring runs."""
+    assert what in re.findall(r"^pip install '?([^' ]+)", INSTALL, re.MULTILINE)
+    uv("venv", "--quiet", "--seed", "--python", sys.executable, tmp_path)
+    python = tmp_path / "bin/python"
+    locked = (ROOT / "requirements/runtime.txt").read_text()
+    versions = tmp_path / "versions.txt"  # without hashes: pip would ask for ours, too
+    versions.write_text("\n".join(re.findall(r"^\w.*?(?= \\$)", locked, re.MULTILINE)))
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    pip += ["--constraint", versions]
+    subprocess.run([*pip, what], cwd=ROOT, check=True)
+    subprocess.run([python, "-I", "-c", IMPORTS["incumbent"]], cwd=tmp_path, check=True)
+    for name in commands:
+        subprocess.run([python.with_name(name), "--help"], check=True, capture_output=True)
+    if "incumbent-server" in commands:
+        server = python.with_name("incumbent-server")
+        subprocess.run([server, "schema", "postgres"], check=True, capture_output=True)

@@ -110,6 +110,15 @@ BAD = {
     "a port of 0": ({"gateways": "localhost:0"}, "port from 1 to 65535"),
     "a URL": ({"gateways": "http://localhost:7400"}, "no scheme, no path"),
     "an IPv6 address without brackets": ({"gateways": "::1:7400"}, "in brackets"),
+    "a name in brackets": ({"gateways": "[localhost]:80"}, "in brackets, and no name does"),
+    "an IPv4 address in brackets": ({"gateways": "[127.0.0.1]:80"}, "in brackets"),
+    "addresses of bytes": ({"gateways": b"localhost:1"}, "gateways must be HOST:PORT, or several"),
+    "addresses of numbers": ({"gateways": [1]}, "each of gateways must be a str, not int"),
+    "a number for an address": ({"gateways": 1}, "gateways must be HOST:PORT, or several"),
+    "plaintext by a word": ({"plaintext": "no"}, "plaintext must be True or False, not 'no'"),
+    "TLS by a word": ({"tls": True}, "tls must be a Tls or None, not bool"),
+    "a token of bytes": ({"token": b"t0ps3cret"}, "token must be printable ASCII"),
+    "a timeout by a word": ({"timeout": "5"}, "timeout must be seconds or a timedelta, not str"),
     "one of several": ({"gateways": "localhost:7400,"}, "none may be empty"),
     "plaintext elsewhere": ({"gateways": "gw.example.org:7400"}, "is on another host"),
     "a token in plaintext": (
@@ -135,7 +144,7 @@ def test_a_client_of_bad_arguments(
 
 
 @pytest.mark.parametrize(
-    "good", ["localhost:7400", "[::1]:7400", "127.0.0.2:1", "unix:/run/i.sock"]
+    "good", ["localhost:7400", "LocalHost:7400", "[::1]:7400", "127.0.0.2:1", "unix:/run/i.sock"]
 )
 def test_plaintext_to_this_host_needs_no_word(good: str) -> None:
     incumbent.Client(good, token="t0ps3cret")
@@ -147,6 +156,11 @@ BAD_CAMPAIGN = {
     "a ttl of ages": ({"ttl": 2.0**63}, "ttl must be 1 s to 1 h"),
     "a value of text": ({"value": "text"}, "value must be bytes"),
     "a long value": ({"value": bytes(4_097)}, "4,096 bytes at most, not 4,097"),
+    "no ttl": ({"ttl": None}, "ttl must be seconds or a timedelta, not NoneType"),
+    "a ttl beyond numbers": ({"ttl": 10**400}, "ttl is out of all bounds"),
+    "no_wait by a word": ({"no_wait": "no"}, "no_wait must be True or False, not 'no'"),
+    "on_trust by a word": ({"on_trust": "log"}, "on_trust must be callable, not str"),
+    "a candidate of half a character": ({"candidate": "\udcff"}, "candidate must be text"),
     "an unknown choice": ({"on_disconnect": "maybe"}, "maybe"),
     "a candidate of bytes": ({"candidate": b"me"}, "candidate must be a str"),
 }
@@ -161,8 +175,66 @@ def test_a_campaign_of_bad_arguments(
         kind().campaign("unit/bad", **arguments)
 
 
-def test_no_secret_is_shown() -> None:
-    tls = incumbent.Tls(certificate=b"public", key=b"t0ps3cret")
+BAD_CALLS: dict[str, tuple[Callable[[incumbent.Client], object], str]] = {
+    "leader(5)": (lambda client: client.leader(5), "election must be a str, not int"),  # type: ignore[arg-type]
+    "leader(bytes)": (lambda client: client.leader(b"x"), "election must be a str, not bytes"),  # type: ignore[arg-type]
+    "verify(text)": (lambda client: client.verify("x", "1"), "token must be an int, not str"),  # type: ignore[arg-type]
+    "verify(2**63)": (
+        lambda client: client.verify("x", 2**63),
+        "token must be a number of 64 bits",
+    ),
+    "observe(bytes)": (lambda client: next(client.observe(b"a")), "election must be a str"),  # type: ignore[arg-type]
+    "observe(prefix)": (lambda client: next(client.observe(prefix=1)), "prefix must be a str"),  # type: ignore[arg-type]
+    "elections(None)": (lambda client: next(client.elections(None)), "prefix must be a str"),  # type: ignore[arg-type]
+    "resign(bytes)": (lambda client: client.resign("a", b"t0ps3cret"), "credential must be a str"),  # type: ignore[arg-type]
+    "resign(half)": (
+        lambda client: client.resign("a", "t0ps3cret\udcff"),
+        "credential must be text",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "says"), BAD_CALLS.values(), ids=BAD_CALLS)
+def test_a_call_of_bad_arguments(call: Callable[[incumbent.Client], object], says: str) -> None:
+    with (
+        incumbent.Client("127.0.0.1:1") as client,
+        pytest.raises(ValueError, match=re.escape(says)) as refused,
+    ):
+        call(client)
+    assert not isinstance(refused.value, UnicodeError)
+    assert "t0ps3cret" not in str(refused.value)
+
+
+def pem(label: str, body: str = "MIIB") -> bytes:
+    return f"text\n-----BEGIN {label}-----\n{body}\n-----END {label}-----\n".encode()
+
+
+BAD_TLS = {
+    "no PEM": ({"ca": b"t0ps3cret"}, "tls: ca must be"),
+    "a path": ({"ca": "/etc/ca.pem"}, "tls: ca must be"),
+    "nothing": ({"ca": b""}, "tls: ca must be"),
+    "a key for certificates": ({"ca": pem("PRIVATE KEY")}, "tls: ca must be"),
+    "a broken certificate": ({"ca": pem("CERTIFICATE") + pem("CERTIFICATE", "*")}, "tls: ca must"),
+    "no chain": ({"certificate": b"t0ps3cret", "key": pem("PRIVATE KEY")}, "tls: certificate must"),
+    "no key": ({"certificate": pem("CERTIFICATE"), "key": b"t0ps3cret"}, "tls: key must be"),
+    "an encrypted key": (
+        {"certificate": pem("CERTIFICATE"), "key": pem("ENCRYPTED PRIVATE KEY")},
+        "not encrypted",
+    ),
+    "a name of bytes": ({"server_name": b"x"}, "tls: server_name must be a str"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "says"), BAD_TLS.values(), ids=BAD_TLS)
+def test_what_is_no_pem(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)) as refused:
+        incumbent.Tls(**arguments)
+    assert "t0ps3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"])
+def test_no_secret_is_shown(kind: str) -> None:
+    tls = incumbent.Tls(certificate=pem("CERTIFICATE"), key=pem(kind, "t0ps3cret+++"))
     assert "t0ps3cret" not in repr(tls)
     assert "t0ps3cret" not in repr(to_target("localhost:1", None, False, "t0ps3cret", None))
 

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 from incumbent._engine import Engine
 from incumbent._plan import Plan, to_value
-from incumbent._term import BaseTerm
+from incumbent._term import ONE_EACH, BaseTerm
 from incumbent.errors import Closed
 
 T = TypeVar("T")
@@ -52,6 +52,11 @@ class _Body:
     def bind(self) -> None:
         """Learn which loop to tell."""
         self._loop = asyncio.get_running_loop()
+
+    def check(self) -> None:
+        """Raise RuntimeError where another task is the body: a loss cancels one."""
+        if self._task not in (None, asyncio.current_task()) and not self._task.done():
+            raise RuntimeError(f"this term is being used by another task: {ONE_EACH}")
 
     def begin(self) -> None:
         """From now on the present task is the body."""
@@ -103,6 +108,11 @@ class AsyncTerm(BaseTerm):
 
     async def win(self) -> None:
         """Campaign, without a body to be cancelled. Not for callers: see `AsyncClient.terms`."""
+        with self._entering():
+            if self._campaign is None:
+                await self._win()
+
+    async def _win(self) -> None:
         self._body.bind()
         try:
             self._campaign = await wait(self._engine.elect(self._bid))
@@ -113,10 +123,12 @@ class AsyncTerm(BaseTerm):
             raise
 
     async def __aenter__(self) -> Self:
-        """Wait until it leads. Raises NotElected, Unavailable, Refused, Closed."""
-        self._check_entry()
-        if self._campaign is None:
-            await self.win()
+        """Wait until it leads. Raises NotElected, Unavailable, Refused, Closed.
+
+        RuntimeError where the term is over, or is being entered elsewhere.
+        """
+        await self.win()
+        self._body.check()
         if self.lost.is_set():  # already: there is no body to be cancelled
             await self.leave()
             raise self._lost()

@@ -66,6 +66,12 @@ class Bid:
         if reason in FINAL:
             raise NotElected(f"election {name!r}: this candidate {FINAL[reason]}", reason)
 
+    def drop(self) -> None:
+        """Believe no longer: nobody is there any more who could renew it, or resign."""
+        if self.campaign is not None:
+            self.campaign.drop()
+        self.on_over()
+
     async def leave(self) -> None:
         """Resign, or withdraw. Idempotent; whoever calls second waits for the same end."""
         if self._electing is not None and not self._electing.done():

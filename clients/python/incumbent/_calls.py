@@ -12,7 +12,7 @@ from incumbent._channels import Channels
 from incumbent._clock import boottime
 from incumbent._failure import Failure, failure_of, unavailable
 from incumbent._seen import Seen
-from incumbent._target import Target
+from incumbent._target import Target, int64, text
 from incumbent._wire import leader_of, to_backend, to_election, to_observation, to_verification
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent.v1 import election_service_pb2_grpc as rpc
@@ -118,12 +118,13 @@ class Calls:
                 return answer
 
     async def leader(self, election: str) -> Leader | None:
-        request = pb.GetLeaderRequest(election=election)
+        request = pb.GetLeaderRequest(election=text(election, "election"))
         answer = await self._unary(lambda stub: stub.GetLeader, request)
         return leader_of(answer)
 
     async def verify(self, election: str, token: int) -> Verification:
-        request = pb.VerifyTokenRequest(election=election, token=token)
+        name, number = text(election, "election"), int64(token, "token")
+        request = pb.VerifyTokenRequest(election=name, token=number)
         return to_verification(await self._unary(lambda stub: stub.VerifyToken, request))
 
     async def backend(self) -> Backend:
@@ -137,7 +138,8 @@ class Calls:
         A wait is known to its own gateway only, so all are asked. NOT_LEADER after a try whose
         outcome is not known says that it was done then.
         """
-        request = pb.ResignRequest(election=election, credential=credential)
+        name, secret = text(election, "election"), text(credential, "credential")
+        request = pb.ResignRequest(election=name, credential=secret)
         rounds = Rounds(self._channels, self._target, first, within)
         denied, unknown, done = None, False, False
         while denied is None:
@@ -160,6 +162,7 @@ class Calls:
 
     async def page(self, prefix: str, after: str) -> tuple[list[Election], str | None]:
         """Fetch one page of elections, and what to ask the next one with; None: there is none."""
+        prefix = text(prefix, "prefix")
         request = pb.ListElectionsRequest(prefix=prefix, page_size=PAGE, page_token=after)
         answer = await self._unary(lambda stub: stub.ListElections, request)
         return [to_election(each) for each in answer.elections], answer.next_page_token or None
@@ -204,6 +207,8 @@ class Calls:
 
 def _why(error: Exception) -> Failure:
     """Say why a call failed: by its status, or before it had any."""
+    if isinstance(error, Failure):
+        return error
     if isinstance(error, aio.AioRpcError):
         return failure_of(error)
     if isinstance(error, TimeoutError):

@@ -122,8 +122,7 @@ class Campaign:
         limit = self._target.timeout
         async with self._proclaiming:
             self._wanted = value
-            if self._streams:  # else the next `enter` brings it
-                self._streams[-1].send(pb.CampaignRequest(proclaim=pb.Proclaim(value=value)))
+            self._send_wanted()
             try:
                 async with asyncio.timeout(limit):
                     await self._until(lambda: self.over or self._confirmed(value))
@@ -134,6 +133,16 @@ class Campaign:
                 self._wanted = None
         if self.over:
             raise self.lost()
+
+    def _send_wanted(self) -> None:
+        """Send the value where the newest stream is known to lead; one that is not is refused.
+
+        Else it goes with the next `enter`, or behind the answer to the latest.
+        """
+        leads = self._state.answered and self._state.phase in (Phase.LEADING, Phase.JEOPARDY)
+        if self._wanted is not None and self._streams and leads:
+            message = pb.CampaignRequest(proclaim=pb.Proclaim(value=self._wanted))
+            self._streams[-1].send(message)
 
     def _confirmed(self, value: bytes) -> bool:
         return self.term is not None and self.term.value == value
@@ -154,6 +163,12 @@ class Campaign:
             self._leaving = asyncio.create_task(self._leave(resign=not already))
             self._tell()
         await asyncio.shield(self._leaving)
+
+    def drop(self) -> None:
+        """Believe no longer, and no more than that: the loop of this is over."""
+        with self._lock:
+            self._state.resign()
+        self._tell_trust(None)
 
     async def _leave(self, *, resign: bool) -> None:
         if resign:
@@ -239,13 +254,6 @@ class Campaign:
 
     def _enter(self, enter: Enter) -> None:
         plan = self.plan
-        stream = Stream(
-            self._channels.stub(enter.gateway),
-            self._target.metadata,
-            gateway=enter.gateway,
-            attempt=enter.attempt,
-            listener=self,
-        )
         message = to_enter(
             enter,
             election=plan.election,
@@ -255,6 +263,13 @@ class Campaign:
             no_wait=plan.no_wait,
             on_disconnect=plan.on_disconnect,
             credential=self.credential,
+        )
+        stream = Stream(
+            self._channels.stub(enter.gateway),
+            self._target.metadata,
+            gateway=enter.gateway,
+            attempt=enter.attempt,
+            listener=self,
         )
         stream.send(message)
         self._streams.append(stream)
@@ -267,7 +282,7 @@ class Campaign:
         told = to_heard(response)
         if stream.attempt != self._state.attempt:
             return
-        arrived = boottime()
+        arrived, answered = boottime(), self._state.answered
         with self._lock:
             self._state.heard(stream.attempt, told, arrived)
         if self._state.phase in (Phase.LEADING, Phase.JEOPARDY):
@@ -276,6 +291,8 @@ class Campaign:
         self.said.clear()
         for older in self._streams[:-1]:
             older.close()
+        if not answered and self._wanted is not None and not self._confirmed(self._wanted):
+            self._send_wanted()
         self._tell(arrived)
 
     def on_end(self, stream: Stream, how: Failure) -> None:
@@ -315,7 +332,7 @@ class Campaign:
             at = boottime()
         try:
             self.plan.on_trust(Trust(self._state.token or 0, at, until, reason))
-        except Exception:
+        except BaseException:  # sys.exit, say: this thread is not the caller's to end
             log.exception("%s: on_trust failed", self.plan.election)
 
     def _close(self) -> None:

@@ -7,10 +7,11 @@ up without being closed can be collected, and ends what it left open.
 
 import asyncio
 import atexit
+import logging
 import os
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from threading import Event, RLock, Thread, current_thread
 from typing import Any, TypeVar
@@ -30,6 +31,8 @@ NO_GRPC = (
 )
 CLOSE_WITHIN = 2 * LEAVE_WITHIN + 1  # seconds; after that the thread is left to itself
 
+log = logging.getLogger("incumbent")
+
 
 class Engine:
     """Runs the bids and calls of one client."""
@@ -39,9 +42,13 @@ class Engine:
         self._pid = os.getpid()
         self._lock = RLock()  # a finalizer may run in the middle of anything, submit included
         self._thread: Thread | None = None
-        self._closed = False
-        self._ready = Event()
+        self._closed = ""  # why it takes no more work
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._ready = Event()  # the thread is at work, or never will be
         self._ended: Future[None] = Future()
+        self._pending: set[Future[Any]] = set()
+        self._bids: set[Bid] = set()
         _engines.add(self)
 
     @property
@@ -61,15 +68,30 @@ class Engine:
         if self.forked:
             raise Closed("this client belongs to the parent of this process: make another one")
         with self._lock:
-            if self._closed:
-                raise Closed("this client is closed")
+            self._check_open()
             if _parent_used_grpc:
                 raise Closed(NO_GRPC)
             if self._thread is None:
                 self._start()
-            self._ready.wait()
-            # Under the lock, so that `close` comes after it: what is begun is also ended.
-            return asyncio.run_coroutine_threadsafe(work(), self._loop)
+        self._ready.wait()
+        with self._lock:  # so that `close` comes after it: what is begun is also ended
+            self._check_open()
+            future = self._begin(work())
+            self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        return future
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        assert self._loop is not None
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError as error:  # the loop is over, and will say so in a moment
+            work.close()
+            raise Closed("this client's thread has ended") from error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(self._closed)
 
     def _start(self) -> None:
         thread = Thread(target=self._serve, name="incumbent-client", daemon=True)
@@ -82,7 +104,7 @@ class Engine:
 
     def leave(self, bid: Bid) -> None:
         """Have a bid end, soon; from wherever, even where this client is closed."""
-        if self.used:
+        if self._ready.is_set():  # else nothing was submitted
             with suppress(Closed):
                 self.submit(bid.leave)
 
@@ -99,14 +121,12 @@ class Engine:
         if self.forked:
             return
         with self._lock:
-            first, self._closed = not self._closed, True
+            self._closed = self._closed or "this client is closed"
             thread = self._thread
-            if thread is None:
-                return
-            self._ready.wait()
-            if first:
-                self._loop.call_soon_threadsafe(self._stop.set)
-        if wait and thread is not current_thread():
+            if self._loop is not None and self._ready.is_set():
+                with suppress(RuntimeError):  # it is over already
+                    self._loop.call_soon_threadsafe(self._stopping.set)
+        if wait and thread is not None and thread is not current_thread():
             thread.join(CLOSE_WITHIN)
 
     async def closed(self) -> None:
@@ -120,23 +140,47 @@ class Engine:
 
     def _serve(self) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                self._loop.set_exception_handler(_ignore_lost_race)
+                try:
+                    runner.run(self._main())
+                except BaseException as error:  # noqa: BLE001 - before it ends what is under way
+                    self._dies(error)
+        except BaseException as error:  # noqa: BLE001 - no loop can be had
+            self._dies(error)
         finally:
-            self._ended.set_result(None)
+            self._over()
+
+    def _dies(self, error: BaseException) -> None:
+        self._closed = f"this client's thread has ended: {type(error).__name__}: {error}"
+        log.critical("%s", self._closed, exc_info=error)
 
     async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(_ignore_lost_race)
-        self._stop = asyncio.Event()
-        self._bids: set[Bid] = set()
         self._campaigns = Channels(self._target)
         self._others = Channels(self._target)  # connections of their own: heartbeats go first
         self._calls = Calls(self._others, self._target)
-        self._ready.set()
-        await self._stop.wait()
+        with self._lock:
+            self._ready.set()
+            if self._closed:  # meanwhile
+                self._stopping.set()
+        await self._stopping.wait()
         await asyncio.gather(*(bid.leave() for bid in self._bids), return_exceptions=True)
         await self._campaigns.close()
         await self._others.close()
+
+    def _over(self) -> None:
+        """Let nobody wait for a thread that works no more, nor believe what it told."""
+        self._ready.set()
+        with self._lock:
+            self._closed = self._closed or "this client is closed"
+            pending, bids = list(self._pending), list(self._bids)
+        for bid in bids:
+            bid.drop()
+        for future in pending:
+            with suppress(InvalidStateError):  # it has just ended
+                future.set_exception(Closed(self._closed))
+        self._ended.set_result(None)
 
     async def _elect(self, bid: Bid) -> Campaign:
         self._bids.add(bid)

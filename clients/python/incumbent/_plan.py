@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from incumbent._target import seconds
+from incumbent._target import boolean, seconds, text
 from incumbent.values import OnDisconnect, Trust
 
 DEFAULT_TTL = 10.0  # seconds
@@ -36,19 +36,17 @@ def to_plan(
     on_trust: Callable[[Trust], None] | None,
 ) -> Plan:
     """Check the arguments of a campaign. Raises ValueError."""
-    for name, text in (("election", election), ("candidate", candidate)):
-        if not isinstance(text, str):
-            raise ValueError(f"{name} must be a str, not {type(text).__name__}")
-        text.encode()  # UnicodeEncodeError, a ValueError, for what is no text
+    if not (on_trust is None or callable(on_trust)):
+        raise ValueError(f"on_trust must be callable, not {type(on_trust).__name__}")
     period = seconds(ttl, "ttl")
     if not 1 <= period <= 3_600:
         raise ValueError(f"ttl must be 1 s to 1 h, not {period:g} s")
     return Plan(
-        election=election,
-        candidate=candidate,
+        election=text(election, "election"),
+        candidate=text(candidate, "candidate"),
         value=None if value is None else to_value(value),
         ttl=period,
-        no_wait=no_wait,
+        no_wait=boolean(no_wait, "no_wait"),
         on_disconnect=OnDisconnect(on_disconnect),
         timeout=None if timeout is None else seconds(timeout, "timeout"),
         on_trust=on_trust,
@@ -68,4 +66,6 @@ def to_scope(election: str | None, prefix: str | None) -> tuple[str | None, str]
     """Check what is to be observed. Raises ValueError."""
     if election is not None and prefix is not None:
         raise ValueError("observe one election or a prefix, not both")
-    return election, prefix or ""
+    if election is not None:
+        return text(election, "election"), ""
+    return None, "" if prefix is None else text(prefix, "prefix")

@@ -78,8 +78,11 @@ class Stream:
             how = failure_of(error)
         except asyncio.CancelledError:
             how = Failure("CANCELLED", "", "closed by this client")
+        except Failure as refused:
+            how = refused
         except Exception as error:  # noqa: BLE001 - the caller's `token`, or no status of gRPC's
             how = Failure("UNKNOWN", "", f"cannot be called: {error}")
+        await self._end_writing()
         self.ended.set_result(how)
         self._listener.on_end(self, how)
 
@@ -89,6 +92,12 @@ class Stream:
             raise asyncio.CancelledError
         self._call = self._stub.Campaign(metadata=metadata)
         self._flush()
+
+    async def _end_writing(self) -> None:
+        """Let no write outlive its stream, though gRPC may have forgotten it."""
+        while self._writing is not None and not self._writing.done():
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
 
     async def _status(self) -> Failure:
         code = await self._call.code()

@@ -64,10 +64,13 @@ class Term(BaseTerm):
             raise
 
     def __enter__(self) -> Self:
-        """Wait until it leads. Raises NotElected, Unavailable, Refused, Closed."""
-        self._check_entry()
-        if self._campaign is None:
-            self._win()
+        """Wait until it leads. Raises NotElected, Unavailable, Refused, Closed.
+
+        RuntimeError where the term is over, or is being entered elsewhere.
+        """
+        with self._entering():
+            if self._campaign is None:
+                self._win()
         return self
 
     def __exit__(

@@ -1,8 +1,10 @@
 """What a term tells without waiting: the same for Term and AsyncTerm."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from threading import Lock
 
 from incumbent._bid import Bid
 from incumbent._campaign import Campaign
@@ -15,6 +17,7 @@ from incumbent.values import Leader
 
 TOO_LITTLE_TIME = "TOO_LITTLE_TIME"
 FORKED = "FORKED"
+ONE_EACH = "each thread and each task campaigns for a term of its own"
 
 
 class BaseTerm:
@@ -28,6 +31,7 @@ class BaseTerm:
         self._bid = Bid(plan, on_over)
         self._campaign: Campaign | None = None  # once it was elected
         self._left = False
+        self._entry = Lock()  # whoever campaigns with it
         self._given_up = weakref.finalize(self, engine.leave, self._bid)
         self._given_up.atexit = False  # the engine's own end does it
 
@@ -138,9 +142,17 @@ class BaseTerm:
         assert own is not None
         return own
 
-    def _check_entry(self) -> None:
-        if self._left:
-            raise RuntimeError("this term is over: campaign for another one")
+    @contextmanager
+    def _entering(self) -> Iterator[None]:
+        """Keep everybody else from entering meanwhile: a term has one campaign."""
+        if not self._entry.acquire(blocking=False):
+            raise RuntimeError(f"this term is being entered elsewhere: {ONE_EACH}")
+        try:
+            if self._left:
+                raise RuntimeError("this term is over: campaign for another one")
+            yield
+        finally:
+            self._entry.release()
 
     def _leaves(self) -> None:
         self._left = True

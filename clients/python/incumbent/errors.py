@@ -151,6 +151,8 @@ class Refused(IncumbentError):
 class InvalidArgument(Refused, ValueError):
     """A gateway refused an argument; the message names the field and says what is allowed.
 
+    Also where the function that is the client's `token` gives what cannot be sent; `reason` is "".
+
     Example:
         >>> try:
         ...     client.leader("docs//invalid")
@@ -163,6 +165,8 @@ class InvalidArgument(Refused, ValueError):
 
 class Closed(IncumbentError):
     """The client was closed, or was made by the process that this one was forked from.
+
+    So it is, with the cause in its message, where the client's own thread could not begin or died.
 
     Example:
         >>> with incumbent.Client(address) as closing:

@@ -1,5 +1,7 @@
 """The values that go into this package's calls and come out of them."""
 
+import re
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,7 +45,7 @@ class Expiry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How to speak TLS. All parts are optional; contents, not paths, in PEM.
+    """How to speak TLS. All parts are optional; contents, not paths, in PEM, else ValueError.
 
     Example:
         >>> client = incumbent.Client("gateway.example.org:7400", tls=incumbent.Tls())
@@ -66,9 +68,27 @@ class Tls:
     """The name to be found in the gateway's certificate, where it is not that of the address."""
 
     def __post_init__(self) -> None:
-        """Refuse half a pair."""
+        """Refuse half a pair, and what is no PEM. Raises ValueError."""
         if (self.certificate is None) != (self.key is None):
             raise ValueError("tls: certificate and key go together")
+        for name, content in (("ca", self.ca), ("certificate", self.certificate)):
+            if content is not None and not _is_pem(content, rb"(?:X509 |TRUSTED )?CERTIFICATE"):
+                raise ValueError(f"tls: {name} must be the bytes of certificates in PEM")
+        if self.key is not None and not _is_pem(self.key, rb"(?!ENCRYPTED)[A-Z ]*PRIVATE KEY"):
+            raise ValueError("tls: key must be the bytes of a private key in PEM, not encrypted")
+        if not (self.server_name is None or isinstance(self.server_name, str)):
+            raise ValueError("tls: server_name must be a str")
+
+
+def _is_pem(content: object, label: bytes) -> bool:
+    """Whether there is something under this label, and all that is so is base64."""
+    if not isinstance(content, bytes):
+        return False
+    found = re.findall(b"-----BEGIN " + label + b"-----(.*?)-----END ", content, re.DOTALL)
+    try:
+        return bool(found) and all(b64decode(b"".join(b.split()), validate=True) for b in found)
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

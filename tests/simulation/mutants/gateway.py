@@ -179,11 +179,6 @@ MUTANTS = (
         ),
     ),
     mutant(
-        "answered and never told",
-        "a leader of whom only an answer told is waited for, though it is long gone",
-        Edit(Ballot, "_confirm", "self._learn_unconfirmed(term, now)", "self._learn(term)"),
-    ),
-    mutant(
         "ended between two looks",
         "a term won here is not read though the watch never told of it",
         Edit(Ballot, "acquired", "self.picture.recheck_at = now + TOLD_WITHIN", "pass"),

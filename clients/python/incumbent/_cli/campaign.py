@@ -86,8 +86,9 @@ async def lead(setup: Setup, candidacy: Candidacy, stage: Stage) -> Exit:
     token = None
     async with setup.async_client() as client:
         try:
+            wanted = candidacy.campaign(client)  # refuses what is wrong before anything is told
             stage.campaigning()
-            async with candidacy.campaign(client) as term:
+            async with wanted as term:
                 token = term.token
                 stage.leading(term)
                 await asyncio.Event().wait()

@@ -38,7 +38,7 @@ class Setup:
     @property
     def form(self) -> Format:
         """The format of answers; if none is asked for, a table for people and JSON for programs."""
-        return self.output or ("table" if sys.stdout.isatty() else "json")
+        return self.output or ("table" if sys.stdout and sys.stdout.isatty() else "json")
 
     def client(self) -> Client:
         """Make a client. Raises ValueError, or OSError for a file that cannot be read."""
@@ -61,13 +61,21 @@ class Setup:
         file = self.token_file
         if file is None:
             return None
-        file.read_text()
-        return lambda: file.read_text().strip()
+        secret_in(file)
+        return lambda: secret_in(file).strip()
 
     def _tls(self) -> Tls | None:
         if not any((self.ca, self.cert, self.key, self.server_name)):
             return None
         return Tls(_content(self.ca), _content(self.cert), _content(self.key), self.server_name)
+
+
+def secret_in(file: Path) -> str:
+    """Read a secret. ValueError where it is no text: Python's own would show a byte of it."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8") from None
 
 
 def _content(file: Path | None) -> bytes | None:

@@ -21,6 +21,10 @@ def check_program(words: Sequence[str]) -> None:
     name = words[0]
     if shutil.which(name) is not None:
         return
+    if not name:
+        raise NoProgram(
+            "COMMAND is an empty word: there is no program of that name", Exit.NOT_FOUND
+        )
     if _somewhere(name):
         raise NoProgram(f"{name} is not executable", Exit.NOT_EXECUTABLE)
     raise NoProgram(f"{name} is not found", Exit.NOT_FOUND)

@@ -8,7 +8,7 @@ import click
 from incumbent._cli import tables
 from incumbent._cli.exits import Exit
 from incumbent._cli.help import epilog
-from incumbent._cli.options import Setup, Subcommand
+from incumbent._cli.options import Setup, Subcommand, secret_in
 from incumbent._cli.shapes import (
     backend_shape,
     election_shape,
@@ -30,9 +30,10 @@ from incumbent._cli.view import View
 @click.pass_obj
 def leader(setup: Setup, election: str) -> Exit:
     """Tell who leads ELECTION, as the store has it."""
+    view = View(setup.form)
     with setup.client() as client:
         found = client.leader(election)
-    View(setup.form).show(leader_shape(election, found), lambda: tables.leader(election, found))
+    view.show(leader_shape(election, found), lambda: tables.leader(election, found))
     return Exit.NO if found is None else Exit.OK
 
 
@@ -52,9 +53,10 @@ def verify(setup: Setup, election: str, token: int) -> Exit:
     Asked of the store at the call. That narrows the window between check and write, but only a
     resource that remembers the highest token closes it.
     """
+    view = View(setup.form)
     with setup.client() as client:
         told = client.verify(election, token)
-    View(setup.form).show(
+    view.show(
         verification_shape(election, token, told),
         lambda: tables.verification(election, token, told),
     )
@@ -79,7 +81,7 @@ def elections(setup: Setup, prefix: str) -> Exit:
     view = View(setup.form)
     with setup.client() as client:
         listed = client.elections(prefix)
-        if setup.form == "json":
+        if view.form == "json":
             for each in listed:
                 view.write(election_shape(each))
         else:
@@ -94,9 +96,10 @@ def elections(setup: Setup, prefix: str) -> Exit:
 @click.pass_obj
 def backend(setup: Setup) -> Exit:
     """Tell which store it is, and what it promises."""
+    view = View(setup.form)
     with setup.client() as client:
         told = client.backend()
-    View(setup.form).show(backend_shape(told), lambda: tables.backend(told))
+    view.show(backend_shape(told), lambda: tables.backend(told))
     return Exit.OK
 
 
@@ -127,10 +130,11 @@ def resign(setup: Setup, election: str, credential_file: Path | None) -> Exit:
     """
     secret = os.environ.get("INCUMBENT_CREDENTIAL", "")
     if credential_file is not None:
-        secret = credential_file.read_text()
+        secret = secret_in(credential_file)
     if not secret.strip():
         raise click.UsageError("give --credential-file, or INCUMBENT_CREDENTIAL")
+    view = View(setup.form)
     with setup.client() as client:
         ended = client.resign(election, secret.strip())
-    View(setup.form).show(resigned_shape(election, ended), lambda: tables.resigned(election, ended))
+    view.show(resigned_shape(election, ended), lambda: tables.resigned(election, ended))
     return Exit.OK

@@ -152,7 +152,7 @@ class Errand:
         """Tell people, after a second, until it is cancelled. Programs read nothing of it."""
         sentence = f"waiting to lead {self.candidacy.election}"
         timer = asyncio.get_running_loop().call_later(WAITS, say, sentence)
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             timer.cancel()
         try:
             yield timer

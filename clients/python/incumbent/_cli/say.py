@@ -10,6 +10,8 @@ PROGRAM: Final = "incumbent"
 
 def say(sentence: str) -> None:
     """Say it, if anybody can still hear it."""
+    if sys.stderr is None:  # closed; print would take standard output for it
+        return
     with suppress(OSError):
         print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
 

@@ -18,6 +18,9 @@ class View:
     """Standard output, in one format. Each answer is written out at once."""
 
     def __init__(self, form: Format) -> None:
+        """Raise OSError where it is closed: that is to be told before anything is done."""
+        if sys.stdout is None:
+            raise OSError("standard output is closed: there is nowhere to write to")
         self.form = form
 
     def show(self, shape: Shape, drawn: "Callable[[], RenderableType]") -> None:
@@ -36,6 +39,10 @@ class View:
         """Draw for people."""
         from rich.console import Console
 
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+        class Paper(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # as `write` does
+
+        console = Paper(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
         console.print(drawn())
         sys.stdout.flush()

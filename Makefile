@@ -48,5 +48,5 @@ simulate: setup ## Run the simulation (SEEDS=how many, FROM=the first, ARGS=its 
 	@exec .venv/bin/python -m tests.simulation --seeds $(SEEDS) --from $(FROM) $(ARGS)
 
 clean: ## Remove what the tools made here, .venv and .tools included
-	@rm -rf .venv .venv-* .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-* .tools dist uv.lock bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -37,7 +37,8 @@ class Node:
 
     async def _hand_out(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one worker: a line a task, for as long as this node leads."""
-        with suppress(ConnectionError):
+        # All connections are cancelled at the end, and asyncio would call each of them an error.
+        with suppress(ConnectionError, asyncio.CancelledError):
             number = 0
             while self._term is not None and self._term.held:
                 number += 1

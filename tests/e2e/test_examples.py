@@ -204,7 +204,7 @@ def test_it_ends_cleanly_and_resigns(
     arguments = {"web.py": ["--port", "0"], "cluster.py": []}
     database = ["--database", str(tmp_path / "example.db")]
     example = examples.start(script, *arguments.get(script, database))
-    example.until(".*leads")
+    example.until(".* did task" if script == "cluster.py" else ".*leads")
     code, said = example.end(number)
     assert code == 128 + number
     assert not any("Error" in line or "Traceback" in line for line in said), said

@@ -1,6 +1,7 @@
 """docs/writing-a-backend.md shows the third-party driver as it is."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from incumbent_backends.conformance import Harness
@@ -23,8 +24,15 @@ def test_every_excerpt_is_in_the_driver() -> None:
 
 
 def test_the_entry_point_is_the_drivers() -> None:
-    (shown,) = blocks("toml")
+    shown, _ = blocks("toml")
     assert shown in (DRIVER / "pyproject.toml").read_text()
+
+
+def test_the_setting_of_pytest_is_ours() -> None:
+    _, shown = blocks("toml")
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    settings = tomllib.loads(shown)["tool"]["pytest"]["ini_options"]
+    assert settings.items() <= ours["tool"]["pytest"]["ini_options"].items()
 
 
 def test_every_method_of_the_harness_is_explained() -> None:

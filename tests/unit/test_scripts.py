@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_check_that_there_is_not_is_one_sentence_and_nothing_runs() -> None:
-    command = [ROOT / "scripts/check", "format", "bogus"]
+    command = [str(ROOT / "scripts/check"), "format", "bogus"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
     known = "format ruff mypy pyright imports proto lock go"

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+import incumbent  # noqa: F401 - imports gRPC so that it puts no lines of its own into the log
 from incumbent_backends.api import Rejected
 from incumbent_server.app import Failure, run
 from incumbent_server.config import PROGRAM, ConfigError, load, unknown_variables

@@ -32,10 +32,6 @@ def soon(seconds: float = 5.0) -> Iterator[None]:
     assert now() - began < seconds
 
 
-def exits() -> str:
-    raise SystemExit(4)
-
-
 @pytest.mark.parametrize("what", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
 def test_on_trust_that_exits_is_logged(
     gateway: Gateway, caplog: pytest.LogCaptureFixture, what: type[BaseException]
@@ -50,11 +46,17 @@ def test_on_trust_that_exits_is_logged(
     assert "on_trust failed" in caplog.text
 
 
-def test_a_token_function_that_exits_is_a_failure(gateway: Gateway) -> None:
-    with soon(), Client(gateway.grpc, token=exits, timeout=0.5) as client:
-        with pytest.raises(Unavailable, match="SystemExit"):
+@pytest.mark.parametrize("what", [SystemExit, KeyboardInterrupt, StopIteration])
+def test_a_token_function_that_exits_is_a_failure(
+    gateway: Gateway, what: type[BaseException]
+) -> None:
+    def fails() -> str:
+        raise what
+
+    with soon(), Client(gateway.grpc, token=fails, timeout=0.5) as client:
+        with pytest.raises(Unavailable, match=what.__name__):
             client.leader(an_election())
-        with pytest.raises(Unavailable, match="SystemExit"):
+        with pytest.raises(Unavailable, match=what.__name__):
             client.campaign(an_election()).__enter__()
 
 

@@ -83,11 +83,12 @@ class Target:
 
 
 def _asked(token: Callable[[], str]) -> str:
-    """Ask the caller for one, in a way that ends nobody's thread: sys.exit is a failure too."""
+    """Ask the caller for one. Whatever is raised is a failure: sys.exit would end our thread.
+
+    And StopIteration would end nothing: no asyncio.Future takes it, so somebody would wait for it.
+    """
     try:
         return token()
-    except Exception:
-        raise
     except BaseException as error:
         raise RuntimeError(f"`token` raised {error!r}") from error
 

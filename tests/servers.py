@@ -188,12 +188,12 @@ class Postgres:
             time.sleep(0.1)
 
     def _await_answer(self, give_up: float) -> bool:
+        """Whether it answers before it has ended, and before the time is up."""
         assert self._process is not None
-        while self._process.poll() is None:
+        while self._process.poll() is None and time.monotonic() < give_up:
             try:
                 psycopg.connect(self.url()).close()
             except psycopg.OperationalError:
-                assert time.monotonic() < give_up, self.log()
                 time.sleep(0.02)
             else:
                 return True
@@ -233,18 +233,10 @@ class Postgres:
 
         One whose recovery met a full disk stays up at times, and accepts nobody for ever.
         """
-        assert self._process is not None
-        give_up = time.monotonic() + RECOVERY
-        while self._process.poll() is None:
-            try:
-                psycopg.connect(self.url()).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > give_up:
-                    self.kill()
-                time.sleep(0.02)
-            else:
-                return
-        self.start()
+        if not self._await_answer(time.monotonic() + RECOVERY):
+            if self._process is not None and self._process.poll() is None:
+                self.kill()
+            self.start()
 
     def stop(self) -> None:
         """End the server, if it runs; start() has it again."""

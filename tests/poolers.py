@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 
 from tests.processes import end_with_parent, free_port, unprivileged
-from tests.servers import START, Missing, Postgres
+from tests.servers import Missing, Postgres
+from tests.servers.server import START
 
 CONFIGURATION = """
 [databases]

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import signal
 from collections.abc import Iterator
 from functools import partial
 
@@ -88,10 +87,10 @@ async def test_a_server_frozen_for_three_seconds_keeps_terms(own: Postgres, name
         LOCKS.build(own.url(), f"{namespace}/locks") as locks,
     ):
         kept = [(backend, Claim("e", (await lead(backend)).token)) for backend in (rows, locks)]
-        own.signal(signal.SIGSTOP)
+        own.freeze()
         renewals = [asyncio.create_task(backend.renew([claim])) for backend, claim in kept]
         await asyncio.sleep(3)
-        own.signal(signal.SIGCONT)
+        own.thaw()
         for (_, claim), renewal in zip(kept, renewals, strict=True):
             assert (await renewal).survivors == {claim}
 

@@ -1,0 +1,14 @@
+"""Real store servers for tests: each a process of its own, on a free port and a temporary folder.
+
+    python -m tests.servers      starts each once and says what it is; exit code 1 if one is missing
+
+A server that the tests share is started when first asked for and stopped by its id at their end.
+INCUMBENT_TEST_POSTGRES=URL has another one, whose user may make databases, take the place of
+PostgreSQL 18.
+"""
+
+from tests.servers.postgres import External, Postgres, postgres
+from tests.servers.server import Missing
+from tests.servers.shared import shared, stop_shared
+
+__all__ = ["External", "Missing", "Postgres", "postgres", "shared", "stop_shared"]

@@ -1,0 +1,22 @@
+"""`python -m tests.servers`, of `make stores`: start each store once, and say what it is."""
+
+import sys
+
+from tests.servers.postgres import INSTALLS, postgres
+from tests.servers.server import Missing
+
+
+def main() -> int:
+    code = 0
+    for name in INSTALLS:
+        try:
+            with postgres(name) as server:
+                print(f"{name}: {server.version()}")
+        except Missing as missing:
+            print(missing)
+            code = 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

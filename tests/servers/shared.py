@@ -1,0 +1,26 @@
+"""The servers that the tests of one run share, by name."""
+
+import os
+
+from tests.servers.postgres import External, Postgres
+
+VARIABLE = "INCUMBENT_TEST_POSTGRES"
+
+_shared: dict[str, Postgres | External] = {}
+
+
+def shared(name: str) -> Postgres | External:
+    """The server of this name for the whole test session; Missing fails the test that asked."""
+    if name not in _shared:
+        url = os.environ.get(VARIABLE)
+        if name == "postgres" and url:
+            _shared[name] = External(url)
+        else:
+            _shared[name] = Postgres(name).start()
+    return _shared[name]
+
+
+def stop_shared() -> None:
+    """Stop what was started for the session."""
+    while _shared:
+        _shared.popitem()[1].remove()

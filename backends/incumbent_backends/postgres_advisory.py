@@ -27,7 +27,7 @@ from incumbent_backends.api import (
     Term,
     Unavailable,
 )
-from incumbent_backends.lease_rows import Bid
+from incumbent_backends.bids import Bid
 from incumbent_backends.postgres_hints import Hints
 from incumbent_backends.postgres_lane import Lanes
 from incumbent_backends.postgres_lock_lane import Call, LockLane

@@ -25,8 +25,8 @@ from incumbent_backends.api import (
     Synced,
     Term,
 )
+from incumbent_backends.bids import Bid
 from incumbent_backends.lease_picture import FACTOR
-from incumbent_backends.lease_rows import Bid
 from incumbent_backends.postgres_hints import Hints
 from incumbent_backends.postgres_lane import Lane, Lanes
 from incumbent_backends.postgres_lease_sessions import LeaseSessions

@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 
 from incumbent_backends.api import Claim, Options, Rejected, Snapshot, Term, Unavailable
-from incumbent_backends.lease_rows import Bid, Row, Step, decide, snapshot
+from incumbent_backends.bids import Bid, Step, decide
+from incumbent_backends.lease_rows import Row, snapshot
 from incumbent_backends.postgres_lock_keys import SessionName, election_key
 from incumbent_backends.postgres_lock_lane import Call
 from incumbent_backends.postgres_rows import Statements

@@ -23,8 +23,9 @@ from incumbent_backends.api import (
     Term,
     Unavailable,
 )
+from incumbent_backends.bids import Bid, Step, decide
 from incumbent_backends.lease_promise import Promise
-from incumbent_backends.lease_rows import Bid, Row, Step, decide, snapshot
+from incumbent_backends.lease_rows import Row, snapshot
 from incumbent_backends.postgres_rows import count, read_row, rows
 from incumbent_backends.postgres_schema import no_counter
 from incumbent_backends.postgres_server import Connection

@@ -28,8 +28,8 @@ from incumbent_backends.api import (
     Synced,
     Term,
 )
+from incumbent_backends.bids import Bid
 from incumbent_backends.lease_picture import FACTOR, SessionRow
-from incumbent_backends.lease_rows import Bid
 from incumbent_backends.sqlite_file import SqliteFile, parse_url
 from incumbent_backends.sqlite_rows import SQL
 from incumbent_backends.sqlite_schema import prepare

@@ -21,8 +21,9 @@ from incumbent_backends.api import (
     Term,
     Unavailable,
 )
+from incumbent_backends.bids import Bid, Step, decide
 from incumbent_backends.lease_promise import Promise
-from incumbent_backends.lease_rows import Bid, Row, Step, decide
+from incumbent_backends.lease_rows import Row
 from incumbent_backends.sqlite_rows import SQL, read_row
 
 

@@ -5,16 +5,25 @@ import signal
 import pytest
 
 from tests import servers
+from tests.figures import figures, pytest_runtest_logreport, pytest_terminal_summary
+
+__all__ = ["figures", "pytest_runtest_logreport", "pytest_terminal_summary"]
 
 
 def pytest_configure() -> None:
-    """Have what the tests start obey Ctrl-C.
+    """Have what the tests start obey the signals that this run may ignore.
 
-    A background job of a shell ignores it, and so do all that it starts, unless somebody in between
-    has a handler.
+    A background job of a shell ignores Ctrl-C, nohup the hang-up, and so would all that they start.
+    A handler of one's own is not inherited: Ctrl-C works here again, the others stay ignored.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            interrupts = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if interrupts else _ignore)
+
+
+def _ignore(*_: object) -> None:
+    pass
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

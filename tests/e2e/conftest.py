@@ -1,27 +1,16 @@
-"""Gateways, clients and grpcurl for the end-to-end tests, and the figures that they measure."""
+"""Gateways, clients and grpcurl for the end-to-end tests."""
 
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 from incumbent.v1 import election_service_pb2_grpc as rpc
 from tests.clients import Streams, connected
 from tests.commands import Commands
 from tests.gateways import Gateway, Gateways, gateways_in
 from tests.servers import Postgres, postgres
-
-
-class Figures(Protocol):
-    """Notes a measured time in seconds under a name, with its bound; all are shown at the end."""
-
-    def __call__(self, name: str, seconds: float, bound: float | None = None) -> None: ...
-
-
-_figures: dict[str, tuple[list[float], float | None]] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -98,21 +87,3 @@ def grpcurl() -> str:
     if found is None:
         pytest.fail("grpcurl is missing: install Go 1.25 or later and run `make setup`")
     return found
-
-
-@pytest.fixture
-def figures() -> Figures:
-    def note(name: str, seconds: float, bound: float | None = None) -> None:
-        _figures.setdefault(name, ([], bound))[0].append(seconds)
-
-    return note
-
-
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    if not _figures:
-        return
-    terminalreporter.section("measured, in seconds")
-    for name, (measured, bound) in sorted(_figures.items()):
-        highest, limit = max(measured), "" if bound is None else f"  bound {bound:.2f}"
-        count = f"  (highest of {len(measured)})" if len(measured) > 1 else ""
-        terminalreporter.write_line(f"{highest:8.3f}{limit}  {name}{count}")

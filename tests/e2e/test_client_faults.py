@@ -12,7 +12,7 @@ import pytest
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways, spawn
 from tests.proxies import proxied
 

@@ -9,7 +9,7 @@ from grpc import StatusCode, aio
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Stream, Streams, Told, a_credential, an_election, connected
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 
 RELEASE = pb.ON_DISCONNECT_RELEASE

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.clients import an_election
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway
 from tests.grpcurl import Grpcurl, Message, run
 

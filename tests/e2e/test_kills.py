@@ -14,7 +14,7 @@ from grpc import StatusCode
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Candidate, Streams, a_credential, an_election, connected, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 
 KILLS = 100

@@ -13,7 +13,7 @@ from incumbent.v1 import election_service_pb2 as pb
 from incumbent.v1 import election_service_pb2_grpc as rpc
 from incumbent_server.streams import LAST_WITHIN
 from tests.clients import OPTIONS, Streams, Told, a_credential, an_election, connected, lasting
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 
 MESSAGE = 64 * 2**10  # --max-message by default

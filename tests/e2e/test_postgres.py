@@ -13,7 +13,7 @@ import pytest
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election
 from tests.e2e import test_two_gateways
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.mechanisms import Mechanism, both
 from tests.servers import Postgres, shared

@@ -12,8 +12,8 @@ from grpc import StatusCode, aio
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, Told, a_credential, an_election, connected, seconds_of
 from tests.e2e import test_two_gateways
-from tests.e2e.conftest import Figures
 from tests.e2e.test_postgres import database, on
+from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.integration.advisory_store import locks
 from tests.poolers import pgbouncer

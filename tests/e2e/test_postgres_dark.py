@@ -14,8 +14,8 @@ from grpc import StatusCode
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election
 from tests.darkness import Place, place
-from tests.e2e.conftest import Figures
 from tests.e2e.test_two_gateways import assert_not_at_once
+from tests.figures import Figures
 from tests.gateways import PROGRAM, Gateway, gateways_in
 from tests.integration.postgres_store import scratch_database, sql, transaction, waits_for_lock
 from tests.mechanisms import LOCKS, ROWS, Mechanism

@@ -9,9 +9,9 @@ import pytest
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, an_election
-from tests.e2e.conftest import Figures
 from tests.e2e.test_postgres import database
 from tests.e2e.test_two_gateways import assert_not_at_once
+from tests.figures import Figures
 from tests.gateways import Gateways, gateways_in
 from tests.mechanisms import Mechanism, both
 from tests.proxies import proxied

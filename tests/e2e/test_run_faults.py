@@ -17,7 +17,7 @@ import pytest
 import incumbent
 from tests.clients import an_election, now
 from tests.commands import Commands, Deaths, await_waiting
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 
 TTL = 3.0

@@ -10,7 +10,7 @@ import pytest
 import incumbent
 from tests.clients import an_election, now
 from tests.commands import Commands, await_waiting, waiting
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway
 
 LATE = 2.0  # seconds that a busy machine may take more

@@ -12,7 +12,7 @@ from incumbent import AsyncClient, Client
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent.v1 import election_service_pb2_grpc as rpc
 from tests.clients import an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway
 
 TTL = 1.0

@@ -15,7 +15,7 @@ import incumbent
 from incumbent import AsyncClient, Client, Closed, Refused, Unavailable
 from tests.bodies import waiting
 from tests.clients import a_credential, an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 from tests.proxies import proxied
 from tests.sdk_process import ROOT

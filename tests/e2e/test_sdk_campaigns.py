@@ -11,7 +11,7 @@ import incumbent
 from incumbent import CampaignTimeout, Client, HeldByAnother, LeadershipLost, OnDisconnect
 from tests.bodies import waiting
 from tests.clients import an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 from tests.proxies import proxied
 from tests.sdk_process import Kind, leading

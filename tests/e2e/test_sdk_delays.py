@@ -7,7 +7,7 @@ import pytest
 
 from incumbent import AsyncClient, AsyncTerm, LeadershipLost
 from tests.clients import Candidate, Streams, an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway
 from tests.proxies import Direction, Proxy, proxied
 

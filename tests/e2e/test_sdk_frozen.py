@@ -6,7 +6,7 @@ import pytest
 
 from incumbent import AsyncClient
 from tests.clients import an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway
 from tests.sdk_process import Kind, Process, leading
 

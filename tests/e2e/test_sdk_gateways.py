@@ -10,7 +10,7 @@ import pytest
 from incumbent import AsyncClient, Client, Term
 from tests.bodies import until_waiting
 from tests.clients import an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 from tests.proxies import proxied
 

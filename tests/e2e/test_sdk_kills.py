@@ -11,7 +11,7 @@ import pytest
 
 from incumbent import AsyncClient, AsyncTerm
 from tests.clients import an_election
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.nursery import Nursery, Nursling, nursery
 from tests.witnesses import Witness, verdict
 

@@ -12,7 +12,7 @@ import pytest
 
 from incumbent import AsyncClient, AsyncTerm
 from tests.clients import an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.sdk_process import ROOT
 

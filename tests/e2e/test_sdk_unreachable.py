@@ -16,7 +16,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from incumbent import AsyncClient, Client, Tls, Unavailable
 from tests.bodies import waiting
 from tests.clients import an_election, now
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
 from tests.sdk_process import leading
 

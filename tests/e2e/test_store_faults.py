@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import OPTIONS, Streams, Told, a_credential, an_election, connected
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateway, Gateways, gateways_in
 from tests.integration.sqlite_store import locked
 

@@ -9,7 +9,7 @@ from grpc import StatusCode, aio
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent.v1 import error_reason_pb2
 from tests.clients import Candidate, Stream, Streams, Told, a_credential, an_election, connected
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateways
 
 DRAINING = error_reason_pb2.ERROR_REASON_GATEWAY_DRAINING

@@ -238,4 +238,7 @@ async def test_the_terms_of_a_killed_process_end_within_two_ttls(path: Path) -> 
             term = (await heir.read(election)).term
             if term is not None:
                 await watch.until(election, None, seconds=2)
-        assert sql(path, "SELECT id FROM incumbent_session") == [(heir.session,)]
+        # On a busy machine the victim had begun a second session, on which nothing hangs.
+        async with asyncio.timeout(5):
+            while sql(path, "SELECT id FROM incumbent_session") != [(heir.session,)]:
+                await asyncio.sleep(0.02)

@@ -5,6 +5,7 @@ import os
 import pwd
 import signal
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,16 @@ def unprivileged() -> dict[str, Any]:
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     user = known.get("postgres") or known["nobody"]
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def reachable(folder: Path) -> Path:
+    """Let others than root into a temporary folder, and through those that it is in."""
+    folder.chmod(0o755)
+    for parent in folder.parents:
+        if parent == Path(tempfile.gettempdir()):
+            return folder
+        parent.chmod(0o711)
+    raise ValueError(f"{folder} is in no temporary folder")
 
 
 def free_port() -> int:

@@ -17,6 +17,7 @@ from tests.integration.advisory_store import locks
 from tests.integration.postgres_store import fill, fill_log, sql
 from tests.mechanisms import Mechanism, both
 from tests.poolers import pgbouncer
+from tests.processes import reachable
 from tests.servers import Missing, Postgres, postgres
 
 TTL = 3.0  # seconds, the backend ttl
@@ -63,11 +64,7 @@ def clock(server_folder: Path) -> tuple[Path, dict[str, str]]:
 @pytest.fixture
 def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that the server's own user can read."""
-    folder = tmp_path_factory.mktemp("clock")
-    folder.chmod(0o755)
-    for parent in (folder.parent, folder.parent.parent):
-        parent.chmod(0o711)
-    return folder
+    return reachable(tmp_path_factory.mktemp("clock"))
 
 
 @pytest.mark.parametrize("name", ["postgres", "postgres15"])

@@ -17,6 +17,7 @@ from incumbent_backends.postgres_cause import last_code, sqlstate
 from tests.certificates import Pair, authority, tls_postgres, verified
 from tests.integration.postgres_store import build, eventually, refused, sql
 from tests.integration.verbs import lead
+from tests.processes import reachable
 from tests.servers import Missing, Postgres, postgres
 
 DEBIANS = "postgres15"  # it speaks languages and TLS; the wheel's does neither
@@ -30,10 +31,8 @@ def german(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         raise Missing("localedef: no German here; install Debian's package locales")
     made = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(locales / "de_DE.UTF-8")]
     subprocess.run(made, check=True, capture_output=True)
-    for folder in (locales, *locales.rglob("*")):
+    for folder in (reachable(locales), *locales.rglob("*")):
         folder.chmod(0o755)
-    for parent in (locales.parent, locales.parent.parent):
-        parent.chmod(0o711)
     with postgres(DEBIANS, environ={"LOCPATH": str(locales)}, lc_messages="de_DE.UTF-8") as server:
         with pytest.raises(psycopg.Error, match="existiert nicht"):
             sql(server.url(), "SELECT 1 FROM nowhere")

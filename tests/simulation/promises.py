@@ -67,6 +67,8 @@ class Promises:
         if winner is None or term.attempt > 1:
             return
         bid = (term.begin_time - EPOCH).total_seconds()
+        if winner.attendance.since > bid:  # on an older stream, whose place is not known any more
+            return
         for other in self._served:
             attendance = other.attendance
             came_back = attendance.since > bid  # when the winner had been bid for

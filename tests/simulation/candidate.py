@@ -7,6 +7,7 @@ with other manners does is in `foreign.py`.
 
 import asyncio
 import math
+from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class Candidate:
         )
         self.belief = Belief(site.history, world, name, wishes.election)
         self.content = False  # it led, or need not any more
+        self.meddlers: list[Callable[[int], None]] = []  # told of the token that it leads under
         self._act_at = math.inf
         self._proclaim_at = math.inf
         self._work_at = math.inf
@@ -94,8 +96,11 @@ class Candidate:
         self._wake.set()
 
     def move(self, to: int | None = None) -> None:
-        """Give the stream up though nothing is wrong with it, and enter at the next gateway."""
-        if self.legs and not self.legs[-1].ended:
+        """Give the stream up though nothing is wrong with it, and enter at the next gateway.
+
+        Not when it has said farewell: it waits for the answer on that stream.
+        """
+        if self.legs and not self.legs[-1].ended and not self.state.over:
             if to is not None:
                 self.state.gateway = to - 1  # from there the next one is meant
             self.legs[-1].close()
@@ -252,6 +257,9 @@ class Candidate:
     def _tell(self, sent: float | None = None) -> None:
         """Record what it may believe from now on, by the answer to what was sent then."""
         changed = self.belief.settle(self.state, sent, guarded=self.wishes.keep)
+        if changed and self.belief.on and self.state.token is not None:
+            for meddler in self.meddlers:
+                meddler(self.state.token)
         if changed and self.belief.on and not self.content:
             now, hold = self.world.now(), self.wishes.hold
             self.content = True

@@ -1,6 +1,6 @@
 """The interleavings that reviewers of the design found, each directed step by step.
 
-Their numbers are those of the list "Interleavings found in review"; two more have none.
+Their numbers are those of the list "Interleavings found in review"; three more have none.
 Besides what each asserts, the laws are held against what it recorded.
 """
 
@@ -208,6 +208,19 @@ async def hasty_move(stage: Stage) -> None:
     candidate.hurry()
 
 
+async def between_two_looks(stage: Stage) -> None:
+    """A term that is won, and deleted by hand before the watch has told of it, is read in time."""
+    stage.weather(0, "watch", silent=True)
+    leader = stage.puppet("p")
+    leader.enter(ttl=8)
+    await stage.until(lambda: leader.state is State.LEADING)
+    exempts = {ELECTION: [leader.token]}
+    stage.place.history.record(Fault, "scenario", "records deleted", "", exempts, 1.0)
+    stage.place.store.truth.delete(ELECTION)
+    await stage.until(lambda: leader.over is not None, within=1.0)
+    assert leader.reason is Reason.BACKEND_LOST
+
+
 SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "older session": (older_session, partial(Stage, 3, backend_ttl=3)),
     "shared session": (shared_session, partial(Stage, backend_ttl=3)),
@@ -219,6 +232,7 @@ SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "drained": (drained, Stage),
     "left meanwhile": (left_meanwhile, Stage),
     "hasty move": (hasty_move, partial(Stage, backend_ttl=5)),
+    "between two looks": (between_two_looks, partial(Stage, backend_ttl=15)),
     "silent gateway": (silent_gateway, partial(Stage, backend_ttl=5)),
     "stalled gateway": (stalled_gateway, partial(Stage, 1, backend_ttl=5)),
 }

@@ -60,7 +60,8 @@ class Outsider:
         self._told_within = told_within
         election, token = self._victim.wishes.election, self._victim.state.token
         if told_within is None:  # else it is known to be lost when the answer says so
-            self._fault("resigned from outside", token)
+            self._ends(token)
+            self._victim.meddlers.append(self._ends)  # until its outcome is known
         record = self._site.history.record
         record(Called, self.name, "resign", "resign", election, token)
         self._heard = self._resigned
@@ -85,8 +86,13 @@ class Outsider:
             outcome: Outcome = "ok" if message.reason is None else "failed"
             token = None if message.term is None else message.term.token
             self._site.history.record(Returned, self.name, "resign", outcome, token)
+            if self._ends in self._victim.meddlers:
+                self._victim.meddlers.remove(self._ends)
             if token is not None:  # the victim may not have known yet that it leads
-                self._fault("resigned from outside", token)
+                self._ends(token)
+
+    def _ends(self, token: int | None) -> None:
+        self._fault("resigned from outside", token)
 
     # -- what goes out -----------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ class Promises:
             return
         for other in self._served:
             attendance = other.attendance
-            came_back = attendance.since > bid  # when the winner had been bid for
+            came_back = attendance.since > winner.attendance.since  # it may have been bid for
             if other.waits_in(term.election) and other.ticket < winner.ticket and not came_back:
                 attendance.heard(now)
                 if attendance.gap <= STEADY * min(other.ttl, self._ttl):

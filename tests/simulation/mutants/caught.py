@@ -26,7 +26,6 @@ CAUGHT: dict[str, int] = {
     "resigned before the store confirmed": 1,
     "a broken stream frees in a drain": 827,
     "resigned where it waited": 66,
-    "ended between two looks": 810,
     "moved here as the session is lost": 248,
     "trust counted from arrival": 25,
     "trust that ran out comes back": 21,
@@ -55,6 +54,7 @@ CAUGHT: dict[str, int] = {
 }
 # Caught where every step is directed (interleavings.py), and by no seed below 1,000.
 DIRECTED = {
+    "ended between two looks": "between two looks",
     "hasty move dropped": "hasty move",
     "silence is patience": "silent gateway",
 }

@@ -17,6 +17,7 @@ from incumbent_backends.consul_space import Space, Tree
 
 WAIT = 60.0  # seconds of one blocking query
 POLL = 1.0  # between two questions for the index
+DOUBTFUL = 0.05  # to the next query, after one that brought what is older than known
 REST = 0.002  # from a change to the next query: so many changes are one
 ANSWERED = 0.02  # what a verb has answered here is usually pushed within this time
 SWEEP = 10.0  # vacant keys stay this long
@@ -66,6 +67,7 @@ class ConsulWatch:
         self._answered: list[Snapshot] = []  # what verbs here have told
         self._vacant: Mapping[str, Entry] = {}  # at the last sweep
         self._sweep_at = 0.0
+        self._look_at = 0.0
         self._query: asyncio.Task[Tree] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -129,12 +131,14 @@ class ConsulWatch:
                         self._space.change(picture.entries, picture.index, WAIT)
                     )
                 await self._pause(self._query)
+                sure = True
                 if self._query.done():
-                    self._take(picture, self._query.result())
-                    self._query = None
-                    await asyncio.sleep(REST)
-                else:
+                    sure, self._query = self._take(picture, self._query.result()), None
+                answered, self._answered = self._answered, []
+                picture.owe(answered)
+                if not sure or picture.owes or self._newcomers or self._look_is_due:
                     await self._confirm(picture)
+                await asyncio.sleep(REST if sure else DOUBTFUL)
                 if time.monotonic() >= self._sweep_at:
                     await self._sweep(picture)
         finally:
@@ -144,22 +148,26 @@ class ConsulWatch:
                 query.cancel()
                 await asyncio.gather(query, return_exceptions=True)
 
-    def _take(self, picture: Picture, tree: Tree) -> None:
-        """Take in what the blocking query has brought."""
+    def _take(self, picture: Picture, tree: Tree) -> bool:
+        """Take in what the blocking query has brought, if it is no older than the picture."""
         if tree.at < max(picture.index, 1):
-            return  # older than a look that was faster, or gone back: the next look decides
+            return False  # a look was faster, or the index has gone back
         self._tell(picture.update(tree))
+        return True
+
+    @property
+    def _look_is_due(self) -> bool:
+        return time.monotonic() >= self._look_at
 
     async def _confirm(self, picture: Picture) -> None:
         """Ask the leader whether the picture is complete; read all anew if it is not."""
         newcomers = list(self._newcomers)
-        answered, self._answered = self._answered, []
-        picture.owe(answered)
         if await self._space.index(Pool.WATCH) != picture.index:
             self._tell(picture.update(await self._space.tree(Pool.WATCH, picture.entries)))
             self._end_query()  # it may wait for an index that is long over
         else:
             self._tell(picture.confirmed())
+        self._look_at = time.monotonic() + POLL
         for subscriber in [each for each in newcomers if each in self._newcomers]:
             self._newcomers.remove(subscriber)  # until now it has missed nothing
             self._subscribers.append(subscriber)
@@ -183,7 +191,7 @@ class ConsulWatch:
         """Await what the query brings, a word from here, or the time of the next look."""
         query.add_done_callback(lambda _: self._wake.set())
         try:
-            async with asyncio.timeout(POLL):
+            async with asyncio.timeout(max(0.0, self._look_at - time.monotonic())):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -16,6 +16,7 @@ setup: ## Install everything for development: .venv, and Go tools where Go is
 	@scripts/compose
 
 stores: setup ## Start each store that the tests use once, and say which one it is
+	@scripts/consul
 	@exec .venv/bin/python -m tests.servers
 
 serve: ## Run a gateway on a SQLite file, 127.0.0.1:7400 (ARGS=its flags)
@@ -26,6 +27,7 @@ demo: setup ## Kill, stop and move leaders for half a minute, and judge what was
 	@exec .venv/bin/python -m demo
 
 test: setup ## Run all tests (ARGS=pytest's)
+	@scripts/consul
 	@exec scripts/test $(ARGS)
 
 check: setup ## Format, ruff, mypy, imports, buf, generated code, locks

@@ -7,8 +7,21 @@ INCUMBENT_TEST_POSTGRES=URL has another one, whose user may make databases, take
 PostgreSQL 18.
 """
 
+from tests.servers.consul import Cluster, Consul, consul, consul_cluster
 from tests.servers.postgres import External, Postgres, postgres
 from tests.servers.server import Missing
-from tests.servers.shared import shared, stop_shared
+from tests.servers.shared import shared, shared_consul, stop_shared
 
-__all__ = ["External", "Missing", "Postgres", "postgres", "shared", "stop_shared"]
+__all__ = [
+    "Cluster",
+    "Consul",
+    "External",
+    "Missing",
+    "Postgres",
+    "consul",
+    "consul_cluster",
+    "postgres",
+    "shared",
+    "shared_consul",
+    "stop_shared",
+]

@@ -2,6 +2,7 @@
 
 import sys
 
+from tests.servers.consul import consul
 from tests.servers.postgres import INSTALLS, postgres
 from tests.servers.server import Missing
 
@@ -15,6 +16,12 @@ def main() -> int:
         except Missing as missing:
             print(missing)
             code = 1
+    try:
+        with consul() as server:
+            print(f"consul: {server.version()}")
+    except Missing as missing:
+        print(missing)
+        code = 1
     return code
 
 

@@ -2,11 +2,13 @@
 
 import os
 
+from tests.servers.consul import Consul
 from tests.servers.postgres import External, Postgres
 
 VARIABLE = "INCUMBENT_TEST_POSTGRES"
 
 _shared: dict[str, Postgres | External] = {}
+_consul: list[Consul] = []
 
 
 def shared(name: str) -> Postgres | External:
@@ -20,7 +22,16 @@ def shared(name: str) -> Postgres | External:
     return _shared[name]
 
 
+def shared_consul() -> Consul:
+    """The Consul of the whole test session, one for development."""
+    if not _consul:
+        _consul.append(Consul().start())
+    return _consul[0]
+
+
 def stop_shared() -> None:
     """Stop what was started for the session."""
+    while _consul:
+        _consul.pop().remove()
     while _shared:
         _shared.popitem()[1].remove()

@@ -7,8 +7,20 @@ INCUMBENT_TEST_POSTGRES=URL has another one, whose user may make databases, take
 PostgreSQL 18.
 """
 
+from tests.servers.etcd import Etcd, etcd, etcd_cluster
 from tests.servers.postgres import External, Postgres, postgres
 from tests.servers.server import Missing
-from tests.servers.shared import shared, stop_shared
+from tests.servers.shared import shared, shared_etcd, stop_shared
 
-__all__ = ["External", "Missing", "Postgres", "postgres", "shared", "stop_shared"]
+__all__ = [
+    "Etcd",
+    "External",
+    "Missing",
+    "Postgres",
+    "etcd",
+    "etcd_cluster",
+    "postgres",
+    "shared",
+    "shared_etcd",
+    "stop_shared",
+]

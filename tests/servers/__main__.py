@@ -9,7 +9,7 @@ from tests.servers.server import Missing
 
 def main() -> int:
     code = 0
-    starts = {name: postgres for name in INSTALLS} | {name: etcd for name in VERSIONS}
+    starts = dict.fromkeys(INSTALLS, postgres) | dict.fromkeys(VERSIONS, etcd)
     for name, start in starts.items():
         try:
             with start(name) as server:

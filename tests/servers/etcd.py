@@ -118,9 +118,11 @@ def etcd(name: str = "etcd-3.6", *, memory: bool = True, **flags: object) -> Ite
 
 
 @contextmanager
-def etcd_cluster(name: str = "etcd-3.6", **flags: object) -> Iterator[list[Etcd]]:
+def etcd_cluster(
+    name: str = "etcd-3.6", *, memory: bool = True, **flags: object
+) -> Iterator[list[Etcd]]:
     """Three members of one cluster, serving."""
-    members = [Etcd(name, **flags) for _ in range(3)]
+    members = [Etcd(name, memory=memory, **flags) for _ in range(3)]
     for member in members:
         member.cluster = members
     try:

@@ -13,6 +13,7 @@ help: ## Say what there is to make
 setup: ## Install everything for development: .venv, and Go tools where Go is
 	@scripts/setup dev
 	@scripts/grpcurl
+	@scripts/etcd
 	@scripts/compose
 
 stores: setup ## Start each store that the tests use once, and say which one it is

@@ -8,20 +8,25 @@ PostgreSQL 18.
 """
 
 from tests.servers.consul import Cluster, Consul, consul, consul_cluster
+from tests.servers.etcd import Etcd, etcd, etcd_cluster
 from tests.servers.postgres import External, Postgres, postgres
 from tests.servers.server import Missing
-from tests.servers.shared import shared, shared_consul, stop_shared
+from tests.servers.shared import shared, shared_consul, shared_etcd, stop_shared
 
 __all__ = [
     "Cluster",
     "Consul",
+    "Etcd",
     "External",
     "Missing",
     "Postgres",
     "consul",
     "consul_cluster",
+    "etcd",
+    "etcd_cluster",
     "postgres",
     "shared",
     "shared_consul",
+    "shared_etcd",
     "stop_shared",
 ]

@@ -3,15 +3,17 @@
 import sys
 
 from tests.servers.consul import consul
+from tests.servers.etcd import VERSIONS, etcd
 from tests.servers.postgres import INSTALLS, postgres
 from tests.servers.server import Missing
 
 
 def main() -> int:
     code = 0
-    for name in INSTALLS:
+    starts = dict.fromkeys(INSTALLS, postgres) | dict.fromkeys(VERSIONS, etcd)
+    for name, start in starts.items():
         try:
-            with postgres(name) as server:
+            with start(name) as server:
                 print(f"{name}: {server.version()}")
         except Missing as missing:
             print(missing)

@@ -3,12 +3,14 @@
 import os
 
 from tests.servers.consul import Consul
+from tests.servers.etcd import Etcd
 from tests.servers.postgres import External, Postgres
 
 VARIABLE = "INCUMBENT_TEST_POSTGRES"
 
 _shared: dict[str, Postgres | External] = {}
 _consul: list[Consul] = []
+_etcds: dict[str, Etcd] = {}
 
 
 def shared(name: str) -> Postgres | External:
@@ -29,9 +31,18 @@ def shared_consul() -> Consul:
     return _consul[0]
 
 
+def shared_etcd(name: str) -> Etcd:
+    """The etcd of this name for the whole test session."""
+    if name not in _etcds:
+        _etcds[name] = Etcd(name).start()
+    return _etcds[name]
+
+
 def stop_shared() -> None:
     """Stop what was started for the session."""
     while _consul:
         _consul.pop().remove()
+    while _etcds:
+        _etcds.popitem()[1].remove()
     while _shared:
         _shared.popitem()[1].remove()

@@ -116,9 +116,12 @@ def test_drivers_of_the_wheel_are_entry_points(wheels: Mapping[str, Path], tmp_p
     )
     ran = subprocess.run([python, "-I", "-c", load], check=True, capture_output=True, text=True)
     lacks = "cannot be loaded (psycopg is missing): pip install 'incumbent-backends[postgres]'"
+    etcd = "cannot be loaded (google is missing): pip install 'incumbent-backends[etcd]'"
     assert {
         "memory Memory",
         "sqlite Sqlite",
+        f"etcd the driver for 'etcd' {etcd}",
+        f"etcds the driver for 'etcds' {etcd}",
         f"postgres the driver for 'postgres' {lacks}",
         f"postgresql the driver for 'postgresql' {lacks}",
         f"postgres+advisory the driver for 'postgres+advisory' {lacks}",

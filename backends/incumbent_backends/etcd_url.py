@@ -1,0 +1,78 @@
+"""The URL of an etcd store: where its members are, who we are there, and whom we trust."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+import grpc
+
+from incumbent_backends.api import Rejected
+
+PORT = 2379
+
+_URL = re.compile(
+    r"(?P<scheme>etcds?)://(?:(?P<user>[^:@/?#]*):(?P<password>[^@/?#]*)@)?"
+    r"(?P<members>[^@/?#]+)/?(?:\?(?P<query>[^#]*))?",
+    re.IGNORECASE,
+)
+_MEMBER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
+_FILES = ("ca", "cert", "key")
+
+
+class Address(NamedTuple):
+    """What the URL says; `files` are those of TLS, None without it."""
+
+    members: tuple[str, ...]
+    user: str
+    password: str
+    files: dict[str, str] | None
+
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """Read the files of TLS; None: plain text. Rejected: one of them cannot be read."""
+        if self.files is None:
+            return None
+        read = {name: _read(name, path) for name, path in self.files.items()}
+        return grpc.ssl_channel_credentials(read.get("ca"), read.get("key"), read.get("cert"))
+
+
+def parse_url(url: str) -> Address:
+    """Read a URL, offline. Rejected, without repeating it: it is none of an etcd."""
+    match = _URL.fullmatch(url)
+    if match is None or re.search(r"[\x00-\x20]", url):
+        raise Rejected(f"this etcd URL cannot be read: {_how()}")
+    tls = match["scheme"].lower() == "etcds"
+    options = dict(parse_qsl(match["query"] or "", keep_blank_values=True))
+    if unknown := sorted(options.keys() - (set(_FILES) if tls else set())):
+        raise Rejected(
+            f"the etcd URL has the unknown option {unknown[0]!r}; etcds:// takes ca, cert and key"
+        )
+    if ("cert" in options) != ("key" in options):
+        raise Rejected("the etcd URL needs cert and key together, the client's own")
+    return Address(
+        members=tuple(map(_member, match["members"].split(","))),
+        user=unquote(match["user"] or ""),
+        password=unquote(match["password"] or ""),
+        files=options if tls else None,
+    )
+
+
+def _member(text: str) -> str:
+    match = _MEMBER.fullmatch(text)
+    port = int(match["port"] or PORT) if match is not None else 0
+    if match is None or not 0 < port < 65536:
+        raise Rejected(f"a member in this etcd URL cannot be read: {_how()}")
+    return f"{match['host']}:{port}"
+
+
+def _how() -> str:
+    return "write etcd://host:2379,host:2379 or etcds://user:password@host:2379?ca=FILE"
+
+
+def _read(name: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise Rejected(
+            f"the file that the etcd URL names as {name} cannot be read ({error.strerror})"
+        ) from error

@@ -24,8 +24,8 @@ serve: ## Run a gateway on a SQLite file, 127.0.0.1:7400 (ARGS=its flags)
 	@scripts/setup runtime
 	@exec .venv/bin/incumbent-server $(ARGS)
 
-demo: setup ## Kill, stop and move leaders for half a minute, and judge what was recorded
-	@exec .venv/bin/python -m demo
+demo: setup ## Kill, stop and move leaders for half a minute, and judge it (STORE=sqlite, etcd, …)
+	@exec .venv/bin/python -m demo $(if $(STORE),--store $(STORE))
 
 test: setup ## Run all tests (ARGS=pytest's)
 	@scripts/consul

@@ -1,7 +1,7 @@
-"""`python -m demo`.
+"""`python -m demo [--store NAME]`.
 
-Exit code 0: all came out as promised; 1: it did not; 2: the command line is wrong;
-130: interrupted; 141: nobody reads the output.
+Exit code 0: all came out as promised; 1: it did not; 2: the command line is wrong, or the store
+cannot be had here; 130: interrupted; 141: nobody reads the output.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from pathlib import Path
 from demo.conductor import conduct
 from demo.processes import Failed, Interrupted, Processes
 from demo.report import Report, Unread
+from demo.stores import STORES
+from tests.servers import Missing
 
 
 @contextmanager
@@ -43,7 +45,14 @@ def main() -> int:
         " election.",
         epilog="Exit code 0: all came out as promised; 1: it did not, and the folder is kept.",
     )
-    parser.parse_args()
+    parser.add_argument(
+        "--store",
+        choices=sorted(STORES),
+        default="sqlite",
+        help="what the gateways keep their elections in: a file, or a server of the demo's own"
+        " (default: sqlite)",
+    )
+    store = STORES[parser.parse_args().store]
     began, report = time.monotonic(), Report()
     try:
         with (
@@ -53,11 +62,15 @@ def main() -> int:
         ):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, lambda *_: processes.interrupt())
-            conduct(folder, processes, report)
+            with store(folder) as opened:
+                conduct(folder, opened, processes, report)
         report.succeeded(time.monotonic() - began)
     except Failed as failed:
         report.failed(failed.args)
         return 1
+    except Missing as missing:
+        report.failed(missing.args)
+        return 2
     except Interrupted:
         return 130
     except Unread:

@@ -3,30 +3,31 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from demo.events import EVENTS, Event
+from demo.events import Event, events
 from demo.judgement import MARGIN, complaints
 from demo.ledger import Write
 from demo.outcome import Outcome
 from demo.processes import Failed, Processes
 from demo.report import Report
 from demo.stage import CANDIDATES, ELECTION, LONG_TTL, SHORT_TTL, Stage
+from demo.stores import Store
 from incumbent import OnDisconnect
 from tests.histories.reader import read
 from tests.histories.recorder import Recorder, now
 from tests.histories.verdict import judge
 
 
-def conduct(folder: Path, processes: Processes, report: Report) -> None:
-    """Run it all, in this folder. Raises Failed, Interrupted."""
+def conduct(folder: Path, store: Store, processes: Processes, report: Report) -> None:
+    """Run it all, on this store and in this folder. Raises Failed, Interrupted."""
     for name in ("logs", "histories"):
         (folder / name).mkdir()
-    stage = Stage(folder, processes)
+    stage, planned = Stage(folder, store, processes), events(store)
     try:
         report.does("a gateway and three candidates are started")
         _open(stage)
         outcomes = []
-        for number, event in enumerate(EVENTS, 1):
-            report.does(f"{number}/{len(EVENTS)}  {event.title}")
+        for number, event in enumerate(planned, 1):
+            report.does(f"{number}/{len(planned)}  {event.title}")
             outcomes.append(_play(stage, event))
         report.does("everybody leaves")
         stage.dismiss()

@@ -1,4 +1,4 @@
-"""What is done to a leader, in the order of EVENTS, and what is promised each time.
+"""What is done to a leader, in the order of `events`, and what is promised each time.
 
 Each function does one thing, to who leads or to the gateway, and waits until it has come out. It
 returns what was to be seen, in few words.
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
 from demo.processes import Failed, Line, Process
-from demo.stage import SHORT_TTL, Stage
+from demo.stage import LONG_TTL, SHORT_TTL, Stage
+from demo.stores import Store
 from incumbent import OnDisconnect
 from tests.histories.recorder import now
 
@@ -71,25 +72,41 @@ def restart(stage: Stage) -> str:
     since = len(stage.lead.lines)
     stage.until("the next heartbeat's answer", lambda: stage.lead.last(since, tells="trusts"))
     stage.fault("kill", stage.gateways[-1], SIGKILL)
-    stage.kept(stage.gateway("gateway-1-again", port=0))
-    return "leader and token are kept"
+    return _goes_on(stage, stage.gateway("gateway-1-again", port=0))
 
 
 def drain(stage: Stage) -> str:
     """Start a second gateway, and end the first one in good order."""
     first, second = stage.gateways[-1], stage.gateway("gateway-2", port=1)
     stage.fault("drain", first, SIGTERM)
-    stage.kept(second)
+    seen = _goes_on(stage, second)
     stage.ended(first)
-    return "leader and token are kept"
+    return seen
+
+
+def _goes_on(stage: Stage, gateway: Process) -> str:
+    """Wait until somebody leads through this gateway: the same as before, where terms move."""
+    if stage.store.keeps:
+        stage.kept(gateway)
+        return "leader and token are kept"
+    stage.succeeded()
+    return "a new term, as this store keeps none without its gateway"
 
 
 KEEP, RELEASE = OnDisconnect.KEEP, OnDisconnect.RELEASE
-EVENTS = (
-    Event("kill -9 the leader (KEEP)", KEEP, kill, within=SHORT_TTL + 0.25),
-    Event("kill -9 the leader (RELEASE)", RELEASE, kill, within=0.3),
-    Event("SIGSTOP between check and write", KEEP, freeze, within=SHORT_TTL + 0.25),
-    Event("the leader resigns", KEEP, resign, within=0.3),
-    Event("kill -9 and restart the gateway", KEEP, restart, within=None),
-    Event("drain to a second gateway", KEEP, drain, within=None),
-)
+
+
+def events(store: Store) -> Sequence[Event]:
+    """List what is done on this store, in order: to its gateways only where several share it."""
+    to_leaders = (
+        Event("kill -9 the leader (KEEP)", KEEP, kill, within=SHORT_TTL + 0.25),
+        Event("kill -9 the leader (RELEASE)", RELEASE, kill, within=0.3),
+        Event("SIGSTOP between check and write", KEEP, freeze, within=SHORT_TTL + 0.25),
+        Event("the leader resigns", KEEP, resign, within=0.3),
+    )
+    within = None if store.keeps else LONG_TTL + 0.25
+    to_gateways = (
+        Event("kill -9 and restart the gateway", KEEP, restart, within),
+        Event("drain to a second gateway", KEEP, drain, within),
+    )
+    return to_leaders + (to_gateways if store.shared else ())

@@ -12,6 +12,7 @@ import incumbent
 from demo.ledger import Ledger
 from demo.outcome import Led
 from demo.processes import Failed, Line, Process, Processes
+from demo.stores import Store
 from incumbent import OnDisconnect
 from tests.histories.recorder import Recorder
 
@@ -40,9 +41,10 @@ class Port:
 
 
 class Stage:
-    """What is running. `folder` holds the store, the ledger, `logs` and `histories`."""
+    """What is running. `folder` holds the ledger, `logs` and `histories`."""
 
-    def __init__(self, folder: Path, processes: Processes) -> None:
+    def __init__(self, folder: Path, store: Store, processes: Processes) -> None:
+        self.store = store
         self.ledger = Ledger.create(folder / "ledger.db")
         self.leader = Led("nobody", 0)  # who has written last, as far as was waited for
         self.candidates: dict[str, Process] = {}  # those that live, by name
@@ -82,7 +84,7 @@ class Stage:
         gateway = self._processes.start(
             name,
             SERVER,
-            *("--backend", f"sqlite:///{self._folder}/incumbent.db"),
+            *("--backend", self.store.url),
             *("--listen", self._ports[port].give()),
             *("--http", "127.0.0.1:0"),
         )
@@ -112,7 +114,10 @@ class Stage:
 
     def fault(self, kind: str, process: Process, number: signal.Signals) -> None:
         """Record what is about to be done to a process, and do it: a signal."""
-        self.record("fault", kind=kind, whom=process.name)
+        # Where a gateway takes its terms with it, only the token protects until its client hears.
+        ends = process in self.gateways and not self.store.keeps
+        exempts = {ELECTION: [self.leader.token]} if ends else {}
+        self.record("fault", kind=kind, whom=process.name, exempts=exempts)
         process.send(number)
         if number is signal.SIGKILL:
             self.candidates.pop(process.name, None)

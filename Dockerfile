@@ -1,4 +1,4 @@
-# The gateway, incumbent-server, with the drivers for SQLite and PostgreSQL.
+# The gateway, incumbent-server, with every driver: SQLite, PostgreSQL, etcd, Consul.
 #
 #   docker build -t incumbent-server .
 #   docker run --read-only --cap-drop ALL -p 127.0.0.1:7400:7400 -v elections:/var/lib/incumbent incumbent-server

@@ -118,6 +118,8 @@ def test_the_profiles_and_who_is_in_them(composed: dict[str, Any]) -> None:
     assert profiles == {
         "sqlite": {"sqlite"},
         "postgres": {"gateway-1", "gateway-2", "postgres"},
+        "etcd": {"on-etcd", "etcd"},
+        "consul": {"on-consul", "consul"},
     }
 
 
@@ -130,18 +132,25 @@ def test_every_service_says_how_it_is_and_opens_no_port_to_the_world(
         assert {port["host_ip"] for port in service.get("ports", [])} <= {"127.0.0.1"}
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert "privileged" not in service
+
+
+@pytest.mark.parametrize(("profile", "ports"), [("postgres", 4), ("etcd", 2), ("consul", 2)])
+def test_only_the_ports_of_gateways_are_published(
+    profile: str, ports: int, composed: dict[str, Any]
+) -> None:
     published = [
         port["published"]
         for service in composed.values()
-        if service["profiles"] == ["postgres"]
+        if service["profiles"] == [profile]
         for port in service.get("ports", [])
     ]
-    assert len(published) == len(set(published)) == 4
+    assert len(published) == len(set(published)) == ports
+    assert "ports" not in composed[profile]
 
 
 def test_a_gateway_writes_nowhere_but_to_its_volume(composed: dict[str, Any]) -> None:
     gateways = {name: each for name, each in composed.items() if "build" in each}
-    assert gateways.keys() == {"sqlite", "gateway-1", "gateway-2"}
+    assert gateways.keys() == {"sqlite", "gateway-1", "gateway-2", "on-etcd", "on-consul"}
     for service in gateways.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -154,3 +163,7 @@ def test_a_gateway_writes_nowhere_but_to_its_volume(composed: dict[str, Any]) ->
             "INCUMBENT_BACKEND": "postgres://incumbent@postgres:5432/incumbent",
             "PGPASSWORD": "${POSTGRES_PASSWORD:-}",
         }
+    for store, port in (("etcd", 2379), ("consul", 8500)):
+        gateway = gateways[f"on-{store}"]
+        assert gateway["depends_on"][store]["condition"] == "service_healthy"
+        assert gateway["environment"] == {"INCUMBENT_BACKEND": f"{store}://{store}:{port}"}

@@ -44,8 +44,11 @@ class Graves:
         waiting.extend(farewells)
 
     def new_session(self) -> None:
-        """Another session has replaced the one on which all this was ended."""
-        self.buried = 0
+        """Another session has replaced the one on which all this was ended.
+
+        That one died in the store, and its terms with it: there is nothing left to keep.
+        """
+        self.buried, self.kept_until = 0, -math.inf
 
     @property
     def doomed(self) -> Term | None:

@@ -1,6 +1,6 @@
 """The interleavings that reviewers of the design found, each directed step by step.
 
-Their numbers are those of the list "Interleavings found in review"; three more have none.
+Their numbers are those of the list "Interleavings found in review"; four more have none.
 Besides what each asserts, the laws are held against what it recorded.
 """
 
@@ -12,6 +12,7 @@ from incumbent_server.candidacy import State
 from incumbent_server.reasons import Reason
 from tests.histories.events import Fault, Granted
 from tests.simulation.stage import ELECTION, Stage
+from tests.simulation.store import Weather
 
 Scenario = Callable[[Stage], Awaitable[None]]
 
@@ -221,6 +222,22 @@ async def between_two_looks(stage: Stage) -> None:
     assert leader.reason is Reason.BACKEND_LOST
 
 
+async def dead_session(stage: Stage) -> None:
+    """A term that is kept for its client's sake keeps nobody waiting when its session has died."""
+    leader, again = stage.puppet("p"), stage.puppet("p")
+    leader.enter(ttl=8)
+    await stage.until(lambda: leader.state is State.LEADING)
+    stage.place.store.weather["g0"] = Weather(verbs=("acquire", "renew"), before=1.0)
+    again.enter(attempt=2, resume=leader.token, ttl=8)  # it may have led elsewhere until now
+    await stage.until(lambda: again.over is not None and stage.holder() is None)
+    stage.weather(0, "renew")
+    await asyncio.sleep(0.5)
+    successor = stage.puppet("q")
+    successor.enter(ttl=8)
+    await stage.until(lambda: successor.state is State.LEADING, within=1)
+    successor.resign()
+
+
 SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "older session": (older_session, partial(Stage, 3, backend_ttl=3)),
     "shared session": (shared_session, partial(Stage, backend_ttl=3)),
@@ -233,6 +250,7 @@ SCENARIOS: dict[str, tuple[Scenario, Callable[[], Stage]]] = {
     "left meanwhile": (left_meanwhile, Stage),
     "hasty move": (hasty_move, partial(Stage, backend_ttl=5)),
     "between two looks": (between_two_looks, partial(Stage, backend_ttl=15)),
+    "dead session": (dead_session, Stage),
     "silent gateway": (silent_gateway, partial(Stage, backend_ttl=5)),
     "stalled gateway": (stalled_gateway, partial(Stage, 1, backend_ttl=5)),
 }

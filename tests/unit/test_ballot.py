@@ -587,6 +587,23 @@ def test_a_new_session_means_that_the_old_ones_terms_are_gone() -> None:
     assert booth.reason(ann) is Reason.BACKEND_LOST
 
 
+def test_nobody_waits_for_a_promise_whose_session_has_died() -> None:
+    """Seed 92370: the term was kept for a client that trusts it yet, and nobody was bid for."""
+    booth = Booth()
+    booth.lead(entry("ann", ttl=60))
+    bob = booth.enter(entry("bob", ttl=60))
+    booth.lose_session()
+    assert booth.op() is None
+    booth.session = Session("another", booth.now + BACKEND_TTL, BACKEND_TTL)
+    booth.ballot.graves.new_session()
+    booth.news(None)
+    assert isinstance(booth.op(), Release)
+    booth.ballot.released(booth.now)
+    assert booth.reason(bob) is Reason.BACKEND_UNAVAILABLE
+    booth.enter(entry("bob", 2, ttl=60))
+    assert booth.acquire().holder == "bob"
+
+
 # -- drain
 
 

@@ -189,6 +189,13 @@ MUTANTS = (
         Edit(Seat, "trusted_elsewhere", "if entry.attempt == 1:", "if entry:"),
     ),
     mutant(
+        "kept past its session",
+        "a term is kept for its client's sake though its session died, and nobody is bid for",
+        Edit(
+            Graves, "new_session", "self.buried, self.kept_until = 0, -math.inf", "self.buried = 0"
+        ),
+    ),
+    mutant(
         "hasty move dropped",
         "who will not wait is turned away while its move may land, and the move is undone",
         Edit(Ballot, "failed", "self.queue.get(op.holder)", "self.find(op.holder)"),

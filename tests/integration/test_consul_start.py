@@ -171,7 +171,7 @@ async def test_a_token_that_is_revoked_loses_nothing_before_its_time(
             lambda: backend.release(term),
         ):
             with pytest.raises(Unavailable, match="revoked"):
-                await verb()  # type: ignore[no-untyped-call]
+                await verb()
         async with build(guarded.url(), namespace) as other:
             assert (await other.read("e")).term == term
         guarded.call(

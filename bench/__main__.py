@@ -21,6 +21,7 @@ SCENARIOS: dict[str, Scenario] = {
     "handover": handover.run,
     "handover-postgres": handover.run_postgres,
     "handover-advisory": handover.run_advisory,
+    "handover-consul": handover.run_consul,
 }
 
 

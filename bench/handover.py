@@ -11,13 +11,15 @@ import sys
 import time
 from pathlib import Path
 
+import aiohttp
+
 from bench.client import Candidate, Stub, connected
 from bench.figures import Figure, Goal, Report
 from bench.processes import gateway
 from bench.progress import Progress
 from bench.stats import parts, percentile
 from incumbent.v1 import election_service_pb2 as pb
-from tests.servers import postgres
+from tests.servers import Consul, consul, postgres
 
 ROUNDS = 15
 POLITE = 0.1  # seconds: a gateway that ended a term holds back for 50 ms at most
@@ -54,6 +56,85 @@ async def run_advisory(folder: Path, progress: Progress, *, quick: bool) -> Repo
     """The same on its advisory locks."""
     scheme = "postgres+advisory://"
     return await _on_postgres("handover-advisory", scheme, folder, progress, quick=quick)
+
+
+async def run_consul(folder: Path, progress: Progress, *, quick: bool) -> Report:
+    """Hand over between two gateways on a Consul, and beside it by Consul's own session lock.
+
+    That one in turn with the gateways: with the session as Consul makes it, and without lock-delay.
+    """
+    turns = 15 if quick else 105
+    own = max(3, turns // 35)  # a lock-delay takes 15 s each time
+    progress.begin("handover-consul", 2 * turns + own)
+    with consul(data=True) as server:
+        store = server.url()
+        async with (
+            gateway(folder, "one", store=store) as one,
+            gateway(folder, "two", store=store) as two,
+            connected(one.address) as first,
+            connected(two.address) as second,
+        ):
+            stubs = [first[0], second[0]]
+            times = await _hand_over(stubs, "bench/there", turns, progress)
+        bare = await _session_lock(server, {"LockDelay": "0s"}, turns, progress)
+        usual = await _session_lock(server, {}, own, progress)
+    figures = [
+        *_figures("resign, two gateways on consul://", times, Goal(50)),
+        *_figures("session lock, lock-delay 0: destroy", bare),
+        *_figures("session lock as Consul makes it: destroy", usual),
+    ]
+    named = {"two gateways": times, "session lock, lock-delay 0": bare, "session lock": usual}
+    return Report("handover-consul", figures, {"ms": named})
+
+
+async def _session_lock(
+    server: Consul, settings: dict[str, str], turns: int, progress: Progress
+) -> list[float]:
+    """Its holder dies (the session is destroyed), who waits by a blocking query acquires it."""
+    times = []
+    async with aiohttp.ClientSession(f"http://{server.address}") as client:
+
+        async def session() -> str:
+            async with client.put("/v1/session/create", json=settings) as answer:
+                return str((await answer.json())["ID"])
+
+        async def acquire(by: str) -> bool:
+            async with client.put("/v1/kv/bench/lock", params={"acquire": by}) as answer:
+                return bool(await answer.json())
+
+        async def freed() -> None:
+            index = "0"
+            while True:
+                query = {"index": index, "wait": "30s"}
+                async with client.get("/v1/kv/bench/lock", params=query) as answer:
+                    index = answer.headers["X-Consul-Index"]
+                    (pair,) = await answer.json()
+                if not pair.get("Session"):
+                    return
+
+        async def succeed(by: str) -> None:
+            """As Consul's guide has it: wait, try, and where a lock-delay is met, try again."""
+            await freed()
+            while not await acquire(by):
+                await asyncio.sleep(0.01)
+
+        holder = await session()
+        while not await acquire(holder):
+            await asyncio.sleep(0.1)
+        for _ in range(turns):
+            following = await session()
+            waiting = asyncio.create_task(succeed(following))
+            await asyncio.sleep(POLITE)
+            began = time.perf_counter()
+            async with client.put(f"/v1/session/destroy/{holder}") as answer:
+                await answer.read()
+            await waiting
+            times.append((time.perf_counter() - began) * 1e3)
+            holder = following
+            progress.step()
+        async with client.put(f"/v1/session/destroy/{holder}") as answer:
+            await answer.read()
+    return times
 
 
 async def _on_postgres(

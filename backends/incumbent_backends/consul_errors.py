@@ -44,6 +44,12 @@ def refused(status: int, body: str, *, at_start: bool) -> BackendError | None:
             "this Consul knows no such datacenter as the URL's dc, or cannot reach it now",
             at_start=at_start,
         )
+    if "invalid session ttl" in text:
+        return to_mend(
+            "this Consul grants no session of this backend ttl: its session_ttl_min is higher than"
+            " --backend-ttl",
+            at_start=at_start,
+        )
     if status == 400 and "http request to an https server" in text:
         return to_mend("this Consul speaks TLS: write consuls:// in the URL", at_start=at_start)
     if status == 413:

@@ -5,6 +5,7 @@ Renewals and the blocking query have connections of their own: a crowd of bids d
 
 import asyncio
 import json
+import ssl
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
@@ -25,7 +26,8 @@ class Pool(Enum):
 
     RENEWALS = ("renewals", 4)
     WORK = ("work", 16)
-    WATCH = ("watch", 2)  # the blocking query, and a look beside it
+    WATCH = ("watch", 1)  # looks
+    QUERY = ("query", 1)  # the blocking query
 
 
 class Answer(NamedTuple):
@@ -49,6 +51,7 @@ class Agent:
         self._address = address
         self._clients: dict[Pool, aiohttp.ClientSession] = {}
         self._opened = False
+        self._tls: ssl.SSLContext | None = None
         self._headers = {} if address.token is None else {"X-Consul-Token": address.token}
         self._parameters = {} if address.datacenter is None else {"dc": address.datacenter}
 
@@ -62,21 +65,35 @@ class Agent:
 
     async def open(self) -> None:
         """Make the pools. Rejected: a certificate file cannot be read."""
-        tls = await asyncio.to_thread(self._address.tls)
+        self._tls = await asyncio.to_thread(self._address.tls)
         for pool in Pool:
-            connector = aiohttp.TCPConnector(limit=pool.value[1], ssl=True if tls is None else tls)
-            self._clients[pool] = aiohttp.ClientSession(
-                self._address.base,
-                connector=connector,
-                headers=self._headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
+            self._clients[pool] = self._client(pool)
+
+    def _client(self, pool: Pool) -> aiohttp.ClientSession:
+        tls: ssl.SSLContext | bool = True if self._tls is None else self._tls
+        return aiohttp.ClientSession(
+            self._address.base,
+            connector=aiohttp.TCPConnector(limit=pool.value[1], ssl=tls),
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    async def cut(self, pool: Pool) -> None:
+        """End a pool's connections, and the calls on them; it makes others when it needs them.
+
+        A call that is merely cancelled leaves its connection to a farewell of TLS that Consul gives
+        when it has answered: after a blocking query's whole time.
+        """
+        if pool in self._clients:
+            cut, self._clients[pool] = self._clients[pool], self._client(pool)
+            await cut.close()
 
     async def close(self) -> None:
-        for client in self._clients.values():
+        """End every connection."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
             await client.close()
-        self._clients.clear()
         await asyncio.sleep(0)  # the transports close at the loop's next turn
 
     async def call(

@@ -5,7 +5,7 @@ shortens what its client was promised. The record names the main session all the
 
 Consul ends a silent session after its ttl × 2, in two steps: its leader condemns it, and the
 sentence is carried out later. A renewal in between is answered as if nothing were. So a session is
-gone on with only if it was renewed before it can have been condemned, by our own clock.
+gone on with only if it was renewed within its ttl, by our own clock: as long as it was promised.
 """
 
 import logging
@@ -20,7 +20,6 @@ from incumbent_backends.consul_http import Pool
 from incumbent_backends.consul_space import CONSISTENT, Space
 
 FACTOR = 2.0  # Consul's, of a ttl
-_SURE = 0.98  # two clocks within 1 % of true
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +33,8 @@ class Lease:
     renewed: float  # when the call began that renewed it last
 
     @property
-    def condemned_at(self) -> float:
-        """The earliest instant at which Consul may have condemned it."""
-        return self.renewed + self.ttl.total_seconds() * FACTOR * _SURE
+    def promised_until(self) -> float:
+        return self.renewed + self.ttl.total_seconds()
 
 
 class Leases:
@@ -68,9 +66,7 @@ class Leases:
             await self._space.insist()
             over = self.main
             await self.open()
-            _log.warning("the session %s in Consul has ended; a new one is open", over.id)
-            with suppress(BackendError):  # it was silent for longer than anybody may trust it
-                await self.destroy(over)
+            _log.warning("the session %s in Consul is over; a new one is open", over.id)
             return
         for lease in list(self.longer):
             if not await self._renewed(lease) and lease in self.longer:
@@ -78,8 +74,13 @@ class Leases:
 
     async def _renewed(self, lease: Lease) -> bool:
         began = self._clock.now()
+        if began >= lease.promised_until:
+            return False  # left to end by itself, as a dead gateway's does
         answer = await self._agent.call(Pool.RENEWALS, "PUT", f"/v1/session/renew/{lease.id}")
-        if answer.status == 404 or self._clock.now() >= lease.condemned_at:
+        if answer.status == 404:
+            return False
+        if self._clock.now() >= lease.promised_until:
+            await self.destroy(lease)  # or it would go on for two more ttls
             return False
         lease.renewed = max(lease.renewed, began)
         return True

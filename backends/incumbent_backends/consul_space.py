@@ -154,7 +154,7 @@ class Space:
         """Read it when it has changed since this index, or when so many seconds have passed."""
         parameters = {"recurse": "", "index": str(index), "wait": f"{wait:g}s"}
         # Consul adds up to a sixteenth to what it is told to wait.
-        answer = await self._list(Pool.WATCH, parameters, wait * 17 / 16 + ANSWER)
+        answer = await self._list(Pool.QUERY, parameters, wait * 17 / 16 + ANSWER)
         return self._tree(answer, known)
 
     async def _list(self, pool: Pool, parameters: Mapping[str, str], seconds: float) -> Answer:

@@ -143,10 +143,7 @@ class ConsulWatch:
                     await self._sweep(picture)
         finally:
             self._picture = None
-            query, self._query = self._query, None
-            if query is not None:
-                query.cancel()
-                await asyncio.gather(query, return_exceptions=True)
+            await self._end_query()
 
     def _take(self, picture: Picture, tree: Tree) -> bool:
         """Take in what the blocking query has brought, if it is no older than the picture."""
@@ -164,7 +161,7 @@ class ConsulWatch:
         newcomers = list(self._newcomers)
         if await self._space.index(Pool.WATCH) != picture.index:
             self._tell(picture.update(await self._space.tree(Pool.WATCH, picture.entries)))
-            self._end_query()  # it may wait for an index that is long over
+            await self._end_query()  # it may wait for an index that is long over
         else:
             self._tell(picture.confirmed())
         self._look_at = time.monotonic() + POLL
@@ -173,10 +170,12 @@ class ConsulWatch:
             self._subscribers.append(subscriber)
             subscriber.tell(picture.all_led(), synced=True)
 
-    def _end_query(self) -> None:
-        if self._query is not None and not self._query.done():
-            self._query.cancel()
-            self._query = None
+    async def _end_query(self) -> None:
+        query, self._query = self._query, None
+        if query is not None:
+            await self._space.agent.cut(Pool.QUERY)
+            query.cancel()
+            await asyncio.gather(query, return_exceptions=True)
 
     async def _sweep(self, picture: Picture) -> None:
         """Forget the keys that were vacant at the same index the last time."""

@@ -130,18 +130,46 @@ async def test_a_silent_session_lives_for_two_ttls(server: Consul, namespace: st
         await silent.__aexit__(None, None, None)
 
 
-async def test_a_session_that_may_be_condemned_is_given_up(server: Consul, namespace: str) -> None:
-    """By our clock Consul may have it on its list; a renewal would be answered all the same."""
+async def test_a_session_that_was_silent_for_its_ttl_is_given_up(
+    server: Consul, namespace: str
+) -> None:
+    """Consul keeps it for as long again, and may condemn it; a renewal is answered all the same."""
     clock = FakeClock()
     async with build(server.url(), namespace, clock=clock) as backend:
         term, session = await lead(backend), backend.session
-        clock.advance(29)
+        clock.advance(14.9)
         assert (await backend.renew([Claim("e", term.token)])).survivors
         assert backend.session == session
-        clock.advance(29.5)
+        clock.advance(15)
+        async with build(server.url(), namespace) as other:
+            theirs = await lead(other, "theirs")
+            with pytest.raises(Unavailable, match="session in Consul has ended"):
+                await move(backend, theirs)
+            await other.release(theirs)
         assert not (await backend.renew([Claim("e", term.token)])).survivors
         assert backend.session != session
-        assert (await backend.read("e")).term is None
+        assert server.call("GET", f"/v1/session/info/{session}"), "it ends by itself"
+        server.call("PUT", f"/v1/session/destroy/{session}")
+        assert (await lead(backend)).token > term.token
+
+
+async def test_a_renewal_that_is_answered_too_late_is_none(server: Consul, namespace: str) -> None:
+    """Consul may have condemned the session before it came."""
+    clock = FakeClock()
+    async with (
+        front(server.address) as before,
+        build(at(before.target), namespace, clock=clock) as backend,
+    ):
+        term, session = await lead(backend), backend.session
+
+        def late(request: web.Request) -> None:
+            if "session/renew" in request.path:
+                clock.advance(15)
+
+        before.answers = late
+        assert not (await backend.renew([Claim("e", term.token)])).survivors
+        assert backend.session != session
+        assert not server.call("GET", f"/v1/session/info/{session}")
         assert (await lead(backend)).token > term.token
 
 

@@ -5,7 +5,6 @@ The binary is the one of scripts/consul. Its licence is the BUSL: it is for test
 
 import json
 import shutil
-import signal
 import socket
 import time
 import urllib.error
@@ -41,17 +40,17 @@ class Consul(Server):
         data: bool = False,
         bootstrap: int = 1,
         token: str = "",
+        https: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
         binary = consul_binary()
         super().__init__(name)
         self.token = token
         self._waits = True
-        rpc, lan, https = _free_ports(3)
+        rpc, lan, self.https = _free_ports(3)
         self.lan = f"127.0.0.1:{lan}"
-        self.https = https
         ports = {"http": self.port, "server": rpc, "serf_lan": lan, "serf_wan": -1, "dns": -1}
-        ports |= {"grpc": -1, "grpc_tls": -1, "https": -1}
+        ports |= {"grpc": -1, "grpc_tls": -1, "https": self.https if https else -1}
         configuration: dict[str, Any] = {
             "node_name": f"{name}-{self.port}",
             "bind_addr": "127.0.0.1",
@@ -102,6 +101,12 @@ class Consul(Server):
             return self.start()
         finally:
             self._waits = True
+
+    def remove(self) -> None:
+        """End it without good manners, which take it seconds, and forget its data."""
+        if self._runs:
+            self.kill()
+        super().remove()
 
     def url(self, token: str = "", *, scheme: str = "consul", **options: str) -> str:
         """What a gateway is given; the lowered session_ttl_min is in it unless told otherwise."""
@@ -187,10 +192,6 @@ class Cluster:
         return next(member for member in self.members if member.leads())
 
     def remove(self) -> None:
-        for member in self.members:
-            if member._runs:
-                member.signal(signal.SIGCONT)
-                member.kill()
         for member in self.members:
             member.remove()
 

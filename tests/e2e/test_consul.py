@@ -1,0 +1,190 @@
+"""Gateways on Consul: what holds of two gateways on a file, and what only a server can do."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from grpc import StatusCode
+
+from incumbent.v1 import election_service_pb2 as pb
+from tests.clients import Streams, a_credential, an_election, connected
+from tests.e2e import test_two_gateways
+from tests.e2e.conftest import Figures
+from tests.gateways import Gateways
+from tests.integration.consul_store import ACL, MANAGEMENT
+from tests.servers import Consul, consul, consul_cluster, shared_consul
+
+STORE = "consul"
+
+# The same tests as on a file; they take `gateways` from here.
+test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
+test_drain_with_another_gateway = test_two_gateways.test_drain_with_another_gateway
+test_a_rolling_restart = test_two_gateways.test_a_rolling_restart
+test_kill_9_of_a_gateway = test_two_gateways.test_kill_9_of_a_gateway
+test_kill_9_whose_leader_does_not_come_back = (
+    test_two_gateways.test_kill_9_of_a_gateway_whose_leader_does_not_come_back
+)
+test_a_frozen_gateway_whose_client_moves = (
+    test_two_gateways.test_a_frozen_gateway_whose_client_moves
+)
+test_a_frozen_gateway_whose_client_stays = (
+    test_two_gateways.test_a_frozen_gateway_whose_client_stays
+)
+
+
+@contextmanager
+def on(url: str, folder: Path) -> Iterator[Gateways]:
+    """Gateways on a Consul, ended with the block."""
+    gateways = Gateways(folder)
+    gateways.store = url
+    try:
+        yield gateways
+    finally:
+        gateways.stop_all()
+
+
+@pytest.fixture
+def store() -> Iterator[Consul]:
+    server = shared_consul()
+    yield server
+    for session in server.sessions("incumbent/incumbent"):
+        server.call("PUT", f"/v1/session/destroy/{session}")
+    server.call("DELETE", "/v1/kv/incumbent/incumbent/?recurse")
+
+
+@pytest.fixture
+def gateways(store: Consul, tmp_path: Path) -> Iterator[Gateways]:
+    with on(store.url(), tmp_path) as gateways:
+        yield gateways
+
+
+async def test_namespaces_are_worlds_of_their_own(gateways: Gateways, streams: Streams) -> None:
+    election = an_election()
+    for namespace in ("here", "there"):
+        gateway = await gateways.launch("--namespace", namespace)
+        leader = await streams.candidate(gateway.grpc, election)
+        assert await leader.leads()
+
+
+@pytest.mark.parametrize("how", ["session destroyed", "key deleted", "key overwritten"])
+async def test_what_is_done_by_hand_is_lost_within_a_second(
+    store: Consul, gateways: Gateways, streams: Streams, figures: Figures, how: str
+) -> None:
+    gateway = await gateways.launch("--backend-ttl", "15s")
+    election = an_election()
+    leader = await streams.candidate(gateway.grpc, election)
+    token = await leader.leads()
+    key = f"/v1/kv/incumbent/incumbent/term/{election}"
+    began = time.monotonic()
+    if how == "session destroyed":
+        (session,) = store.sessions("incumbent/incumbent")
+        store.call("PUT", f"/v1/session/destroy/{session}")
+    elif how == "key deleted":
+        store.call("DELETE", key)
+    else:
+        store.call("PUT", key, b"by hand")
+    assert await leader.lost() == "BACKEND_LOST"
+    figures(f"Consul: {how} to LOST", time.monotonic() - began, 1.0)
+    assert time.monotonic() - began < 1.0 + 2.0
+    again = await streams.candidate(gateway.grpc, election)
+    assert await again.leads() > token
+
+
+async def test_a_dead_client_costs_its_own_ttl(
+    gateways: Gateways, streams: Streams, figures: Figures
+) -> None:
+    """Although Consul keeps the session of a dead gateway for 20 s at the least, by default."""
+    one, two = await gateways.pair("--backend-ttl", "10s")
+    election = an_election()
+    leader = await streams.by_hand(one.grpc, election, credential=a_credential(), ttl=1)
+    token = await leader.leads()
+    waiting = await streams.candidate(two.grpc, election, ttl=1)
+    await waiting.waits()
+    await leader.heartbeat()
+    began = time.monotonic()  # nothing more is sent
+    assert await waiting.leads(1.25 + 2) > token
+    figures("Consul: a silent KEEP client of ttl 1 s: a successor", time.monotonic() - began, 1.25)
+
+
+async def test_the_effective_ttl_is_told(gateways: Gateways) -> None:
+    gateway = await gateways.launch("--backend-ttl", "15s")
+    async with connected(gateway.grpc) as calls:
+        told = await calls.GetBackend(pb.GetBackendRequest())
+    assert told.kind == "consul"
+    assert told.failover_gateway_crash.ToTimedelta().total_seconds() == 30.5
+    assert told.survives_gateway
+    assert told.survives_restart
+
+
+async def test_a_restart_of_the_server_costs_no_term(
+    tmp_path: Path, streams: Streams, figures: Figures
+) -> None:
+    """Fault 9: kill -9 of a Consul with a data folder, away for two seconds."""
+    with consul(data=True) as server, on(server.url(), tmp_path) as gateways:
+        gateway = await gateways.launch("--backend-ttl", "15s")
+        credential = a_credential()
+        leader = await streams.candidate(gateway.grpc, an_election(), credential=credential, ttl=15)
+        token = await leader.leads()
+        began = time.monotonic()
+        await asyncio.to_thread(server.kill)
+        refused = await streams.by_hand(gateway.grpc, an_election(), no_wait=True)
+        told = await refused.end()
+        assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "BACKEND_UNAVAILABLE")
+        assert not any(word in repr(told) for word in (str(server.port), "127."))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(server.start)
+        figures("Consul: away for so long, and no term lost", time.monotonic() - began, 5.0)
+        next_one = await streams.candidate(gateway.grpc, an_election())
+        assert await next_one.leads() > token
+        answer = await leader.answered()
+        assert (answer.state, answer.term.token) == (pb.STATE_LEADING, token)
+
+
+async def test_a_cluster_without_a_leader(
+    tmp_path: Path, streams: Streams, figures: Figures
+) -> None:
+    """Faults 10 and 14: one of three dies, and nothing is lost; then another one dies."""
+    with consul_cluster() as cluster:
+        leading = cluster.leader
+        here, other = [member for member in cluster.members if member is not leading]
+        with on(here.url(), tmp_path) as gateways:
+            gateway = await gateways.launch("--backend-ttl", "8s")
+            election = an_election()
+            leader = await streams.candidate(gateway.grpc, election, ttl=8)
+            token = await leader.leads()
+            began = time.monotonic()
+            await asyncio.to_thread(leading.kill)
+            next_one = await streams.candidate(gateway.grpc, an_election())
+            await next_one.leads(10)
+            figures("Consul: leader killed until another bid is won", time.monotonic() - began)
+            assert (await leader.answered()).term.token == token
+            began = time.monotonic()
+            await asyncio.to_thread(other.kill)
+            await leader.until(lambda response: response.state == pb.STATE_JEOPARDY)
+            assert await leader.lost(8 + 2) == "BACKEND_LOST"
+            assert not leader.believes()
+            figures("Consul: no leader: told LOST", time.monotonic() - began, 8.0)
+            await asyncio.to_thread(other.start)
+            await asyncio.to_thread(gateway.serving)
+            successor = await streams.candidate(gateway.grpc, election)
+            assert await successor.leads(25) > token
+
+
+def test_what_will_not_do_ends_the_start(tmp_path: Path) -> None:
+    secret = secrets.token_hex(8)
+    with consul(settings=ACL, token=MANAGEMENT) as server, on("", tmp_path) as gateways:
+        wrong = gateways.refused(store=f"consul://:{secret}@{server.address}")
+        assert "does not know this ACL token" in wrong
+        short = gateways.refused("--backend-ttl", "2s", store=server.url(session_ttl_min="10s"))
+        assert "10s" in short
+        assert not any(secret in sentence for sentence in (wrong, short))
+
+
+def test_another_http_server_is_no_consul(gateways: Gateways) -> None:
+    other = gateways.start(store="memory://")
+    sentence = gateways.refused(store=other.http.replace("http", "consul", 1))
+    assert "not a Consul" in sentence

@@ -13,7 +13,7 @@ from grpc import StatusCode
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election, connected
 from tests.e2e import test_two_gateways
-from tests.e2e.conftest import Figures
+from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.integration.consul_store import ACL, MANAGEMENT
 from tests.servers import Consul, consul, consul_cluster, shared_consul

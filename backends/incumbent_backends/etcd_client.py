@@ -14,7 +14,8 @@ import grpc
 from google.protobuf.message import Message
 
 from incumbent_backends import etcd_pb2 as pb
-from incumbent_backends.api import BackendError, Unavailable
+from incumbent_backends.api import BackendError, Rejected, Unavailable
+from incumbent_backends.etcd_cause import cause
 from incumbent_backends.etcd_errors import is_elsewhere, is_stale, to_mend, translate
 from incumbent_backends.etcd_url import Address
 
@@ -209,7 +210,11 @@ class Client:
             self._inspect(await self._unary(link, STATUS, pb.StatusRequest(), self.patience))
         except grpc.aio.AioRpcError as error:
             await channel.close()
-            raise self.translate(error) from error
+            told = self.translate(error)
+            if not self._opened and isinstance(told, Unavailable):
+                sentence = await cause(member, tls=self._credentials is not None)
+                told = told if sentence is None else Rejected(sentence)
+            raise told from error
         except BaseException:
             await channel.close()
             raise

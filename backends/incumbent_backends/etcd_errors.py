@@ -19,8 +19,6 @@ _TO_MEND = {
     "certificate_verify_failed": "nobody in the URL's ca has signed etcd's certificate,"
     " or it is not for the URL's host",
     "hostname verification check failed": "etcd's certificate is not for the URL's host",
-    "wrong_version_number": "the URL asks for TLS, and what answers there speaks none: write"
-    " etcd:// for an etcd without it",
     "http1.x server": "what answers there is not an etcd",
     "unexpected http status": "what answers there is not an etcd",
     "received http2 header with status: 4": "what answers there is not an etcd",
@@ -28,10 +26,8 @@ _TO_MEND = {
     "failed parsing http/2": "what answers there is not an etcd",
     "unknown service": "what answers there is not an etcd",
     "method not found": "what answers there is not an etcd",
-    "alert_certificate_required": "etcd asks for a client's certificate: name cert and key",
-    "alert_bad_certificate": "etcd refuses the client's certificate",
-    "alert_unknown_ca": "etcd refuses the client's certificate",
-    "no private key": "the client's certificate and key do not belong together",
+    "tsi_data_corrupted": "etcd refuses the client's certificate, or asks for one: name cert and key",
+    "create security handshaker": "the URL's ca, cert or key holds none, or cert and key are no pair",
 }
 _LATER = {
     "requested lease not found": "this gateway's lease in etcd has ended; renewing opens one",
@@ -41,7 +37,7 @@ _LATER = {
     "too many requests": "etcd is overloaded",
     "request timed out": "etcd has no quorum, or is slow",
     "not supported for learner": "this member of etcd is a learner: name others in the URL",
-    "corrupt": "etcd says that its data is corrupt",
+    "corrupt cluster": "etcd says that its data is corrupt",
 }
 _STALE = ("invalid auth token", "revision of auth store is old")
 

@@ -57,7 +57,7 @@ class EtcdWatch:
                 revision = await self._list()
                 self._synced = True
                 self._arrived.set()
-                await self._stream(revision + 1)
+                await self._stream(revision)
         except BackendError as error:
             self._error = str(error)
         except asyncio.CancelledError:
@@ -88,13 +88,19 @@ class EtcdWatch:
         self._news[snapshot.election] = snapshot
         self._arrived.set()
 
-    def _changes(self, events: Iterable[pb.Event]) -> None:
+    def _changes(self, events: Iterable[pb.Event], listed: int) -> None:
         for event in events:
+            if event.kv.mod_revision <= listed:
+                continue
             kv = pb.KeyValue(key=event.kv.key) if event.type is pb.Event.DELETE else event.kv
             self._take(self._space.snapshot(kv))
 
     async def _stream(self, revision: int) -> None:
-        """Follow until history is compacted under it. Raises BackendError."""
+        """Follow until history is compacted under it. Raises BackendError.
+
+        From the listed revision, which is known, and not the next one: of a watch that begins in
+        the future etcd tells no progress.
+        """
         link = await self._client.link()
         stream = self._client.stream(link, WATCH)
         try:
@@ -102,7 +108,7 @@ class EtcdWatch:
                 key=self._space.terms, range_end=self._space.end, start_revision=revision
             )
             await stream.write(pb.WatchRequest(create_request=create))
-            await self._read(link, stream)
+            await self._read(link, stream, revision)
         except grpc.aio.AioRpcError as error:
             raise self._client.failed(link, error) from error
         except asyncio.InvalidStateError as error:
@@ -110,7 +116,7 @@ class EtcdWatch:
         finally:
             stream.cancel()
 
-    async def _read(self, link: Link, stream: Stream) -> None:
+    async def _read(self, link: Link, stream: Stream, listed: int) -> None:
         loop = asyncio.get_running_loop()
         heard = loop.time()
         left = asyncio.create_task(link.left.wait())
@@ -125,7 +131,7 @@ class EtcdWatch:
                     told, reading, heard = reading.result(), None, loop.time()
                     if not isinstance(told, pb.WatchResponse):
                         raise Unavailable("etcd has ended the watch")
-                    if self._compacted(told):
+                    if self._compacted(told, listed):
                         return
                 elif left.done():
                     raise Unavailable("the member of etcd that was watched has been given up")
@@ -142,7 +148,7 @@ class EtcdWatch:
                     with suppress(asyncio.CancelledError, grpc.aio.AioRpcError):
                         await task
 
-    def _compacted(self, told: pb.WatchResponse) -> bool:
+    def _compacted(self, told: pb.WatchResponse, listed: int) -> bool:
         """Take in an answer; return whether the watch was ended by compaction."""
         self._client.check(told)
         if told.canceled:
@@ -153,5 +159,5 @@ class EtcdWatch:
             if "token" in told.cancel_reason:
                 raise Unavailable("the token of etcd's authentication has expired")
             raise Unavailable("etcd has ended the watch")
-        self._changes(told.events)
+        self._changes(told.events, listed)
         return False

@@ -1,18 +1,13 @@
 """Gateways on etcd: what holds of two gateways on a file, and what hands and faults do to it."""
 
-import asyncio
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from incumbent.v1 import election_service_pb2 as pb
-from tests.clients import Streams, a_credential, an_election, connected
 from tests.e2e import test_two_gateways
-from tests.e2e.conftest import Figures
 from tests.gateways import Gateways
-from tests.servers import Etcd, etcd_cluster, shared_etcd
+from tests.servers import Etcd, shared_etcd
 
 # The same tests as on a file; they take `gateways` from here.
 test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections

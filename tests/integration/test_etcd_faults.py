@@ -94,24 +94,23 @@ async def test_a_lease_revoked_by_hand_wins_nothing(store: Etcd, namespace: str)
 
 async def test_an_acquire_cancelled_in_flight_leaves_nothing(store: Etcd, namespace: str) -> None:
     """etcd#21128: a campaign that failed leaves its key behind."""
-    async with proxied(store.address) as proxy:
-        async with (
-            build(f"etcd://{proxy.target}", namespace) as one,
-            build(store.url(), namespace) as two,
-        ):
-            proxy.answers.hold()
-            bid = asyncio.create_task(lead(one))
-            async with watching(two) as watch:
-                if "e" not in watch.first:
-                    async with asyncio.timeout(5):
-                        while (await two.read("e")).term is None:
-                            await asyncio.sleep(0.005)
-                bid.cancel()
-                await asyncio.wait([bid])
-                proxy.answers.release()
-                await one.renew([])
-                await one.renew([])
-                assert (await two.read("e")).term is None
+    async with (
+        proxied(store.address) as proxy, build(f"etcd://{proxy.target}", namespace) as one,
+        build(store.url(), namespace) as two,
+    ):
+        proxy.answers.hold()
+        bid = asyncio.create_task(lead(one))
+        async with watching(two) as watch:
+            if "e" not in watch.first:
+                async with asyncio.timeout(5):
+                    while (await two.read("e")).term is None:
+                        await asyncio.sleep(0.005)
+            bid.cancel()
+            await asyncio.wait([bid])
+            proxy.answers.release()
+            await one.renew([])
+            await one.renew([])
+            assert (await two.read("e")).term is None
 
 
 async def test_a_move_never_shortens_and_the_longer_lease_goes(store: Etcd, namespace: str) -> None:
@@ -153,7 +152,7 @@ async def test_five_thousand_terms_cost_one_renewal(namespace: str) -> None:
 
 
 async def test_a_watch_that_is_quiet_is_no_silent_one(namespace: str) -> None:
-    """etcd tells its progress when asked: a quiet namespace is not given up."""
+    """Etcd tells its progress when asked: a quiet namespace is not given up."""
     async with build(shared_etcd("etcd-3.5").url(), namespace) as backend:
         async with watching(backend) as watch:
             with pytest.raises(TimeoutError):

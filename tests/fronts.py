@@ -14,7 +14,8 @@ class Front:
     """Forwards to one server.
 
     `answers` may answer a call itself; while `blind`, blocking queries bring nothing; `shift` is
-    added to the index that blocking queries tell. `seen` are the calls that came.
+    added to the index that blocking queries tell. `seen` are the calls that came, `given_up` counts
+    the blocking queries whose client left.
     """
 
     def __init__(self, target: str) -> None:
@@ -24,9 +25,17 @@ class Front:
         self.blind = False
         self.shift = 0
         self.seen: list[str] = []
+        self.given_up = 0
         self._client: aiohttp.ClientSession | None = None
 
     async def serve(self, request: web.Request) -> web.Response:
+        try:
+            return await self._serve(request)
+        except asyncio.CancelledError:
+            self.given_up += "wait" in request.query
+            raise
+
+    async def _serve(self, request: web.Request) -> web.Response:
         blocking = "wait" in request.query
         if not blocking:
             self.seen.append(f"{request.method} {request.path}")

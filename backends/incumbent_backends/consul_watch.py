@@ -15,7 +15,8 @@ from incumbent_backends.consul_http import Pool
 from incumbent_backends.consul_picture import Picture
 from incumbent_backends.consul_space import Space, Tree
 
-WAIT = 60.0  # seconds of one blocking query
+# Seconds of one blocking query. Consul counts one that was given up as a connection for so long.
+WAIT = 10.0
 POLL = 1.0  # between two questions for the index
 DOUBTFUL = 0.05  # to the next query, after one that brought what is older than known
 REST = 0.002  # from a change to the next query: so many changes are one
@@ -160,8 +161,10 @@ class ConsulWatch:
         """Ask the leader whether the picture is complete; read all anew if it is not."""
         newcomers = list(self._newcomers)
         if await self._space.index(Pool.WATCH) != picture.index:
+            awaited = picture.index
             self._tell(picture.update(await self._space.tree(Pool.WATCH, picture.entries)))
-            await self._end_query()  # it may wait for an index that is long over
+            if picture.index < awaited:
+                await self._end_query()  # it waits for an index that may not come for long
         else:
             self._tell(picture.confirmed())
         self._look_at = time.monotonic() + POLL

@@ -390,3 +390,14 @@ async def test_a_restart_keeps_the_terms(durable: Consul, namespace: str) -> Non
         assert (await eventually(lambda: backend.renew(keep))).survivors == set(keep)
         assert (await backend.read("e")).term == term
         assert (await lead(backend, "next")).token > term.token
+
+
+async def test_changes_leave_no_query_behind(server: Consul, namespace: str) -> None:
+    """Consul counts a query that was given up as a connection, until its time is up."""
+    async with front(server.address) as before, build(at(before.target), namespace) as backend:
+        async with watching(backend) as watch:
+            for n in range(40):
+                term = await lead(backend, f"e/{n}")
+                await watch.until(f"e/{n}", term.token)
+                await backend.release(term)
+        assert before.given_up == 0

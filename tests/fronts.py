@@ -13,9 +13,9 @@ Change = Callable[[web.Request], web.Response | None]
 class Front:
     """Forwards to one server.
 
-    `answers` may answer a call itself; while `blind`, blocking queries bring nothing; `shift` is
-    added to the index that blocking queries tell. `seen` are the calls that came, `given_up` counts
-    the blocking queries whose client left.
+    `answers` may answer a call itself; while `blind`, blocking queries bring nothing, and what they
+    bring is late by `delay` seconds; `shift` is added to the index that they tell. `seen` are the
+    other calls that came; `given_up` counts the blocking queries whose client left.
     """
 
     def __init__(self, target: str) -> None:
@@ -24,6 +24,7 @@ class Front:
         self.answers: Change = lambda _: None
         self.blind = False
         self.shift = 0
+        self.delay = 0.0
         self.seen: list[str] = []
         self.given_up = 0
         self._client: aiohttp.ClientSession | None = None
@@ -57,6 +58,7 @@ class Front:
             body = await answer.read()
         if blocking and self.blind:
             await asyncio.Event().wait()
+        await asyncio.sleep(self.delay if blocking else 0)
         return web.Response(status=answer.status, body=body, headers=headers)
 
     async def run(self) -> web.AppRunner:

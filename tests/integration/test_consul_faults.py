@@ -318,6 +318,8 @@ async def test_too_many_connections(namespace: str) -> None:
                 place = socket.create_connection(("127.0.0.1", own.port))
                 crowd.enter_context(place)
                 place.sendall(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n")
+            place.settimeout(5)
+            assert b" 429 " in place.recv(100), "there is no room any more"
             bids = [asyncio.create_task(lead(backend, f"e/{n}")) for n in range(12)]
             for _ in range(3):
                 began = time.monotonic()
@@ -395,8 +397,9 @@ async def test_a_restart_keeps_the_terms(durable: Consul, namespace: str) -> Non
 async def test_changes_leave_no_query_behind(server: Consul, namespace: str) -> None:
     """Consul counts a query that was given up as a connection, until its time is up."""
     async with front(server.address) as before, build(at(before.target), namespace) as backend:
+        before.delay = 0.05  # looks are faster
         async with watching(backend) as watch:
-            for n in range(40):
+            for n in range(20):
                 term = await lead(backend, f"e/{n}")
                 await watch.until(f"e/{n}", term.token)
                 await backend.release(term)

@@ -19,7 +19,8 @@ from incumbent_backends.consul_space import Space, Tree
 WAIT = 10.0
 POLL = 1.0  # between two questions for the index
 DOUBTFUL = 0.05  # to the next query, after one that brought what is older than known
-REST = 0.002  # from a change to the next query: so many changes are one
+REST = 0.002  # from a change to the next query: so many changes are one,
+REST_A_KEY = 1e-5  # and more where there is more to read each time
 ANSWERED = 0.02  # what a verb has answered here is usually pushed within this time
 SWEEP = 10.0  # vacant keys stay this long
 AGAIN = 0.25  # after an error
@@ -139,7 +140,8 @@ class ConsulWatch:
                 picture.owe(answered)
                 if not sure or picture.owes or self._newcomers or self._look_is_due:
                     await self._confirm(picture)
-                await asyncio.sleep(REST if sure else DOUBTFUL)
+                rest = REST + len(picture.entries) * REST_A_KEY
+                await asyncio.sleep(rest if sure else DOUBTFUL)
                 if time.monotonic() >= self._sweep_at:
                     await self._sweep(picture)
         finally:

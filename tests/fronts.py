@@ -13,8 +13,9 @@ Change = Callable[[web.Request], web.Response | None]
 class Front:
     """Forwards to one server.
 
-    `answers` may answer a call itself; while `blind`, blocking queries bring nothing; `shift` is
-    added to the index that blocking queries tell. `seen` are the calls that came.
+    `answers` may answer a call itself; while `blind`, blocking queries bring nothing, and what they
+    bring is late by `delay` seconds; `shift` is added to the index that they tell. `seen` are the
+    other calls that came; `given_up` counts the blocking queries whose client left.
     """
 
     def __init__(self, target: str) -> None:
@@ -23,10 +24,19 @@ class Front:
         self.answers: Change = lambda _: None
         self.blind = False
         self.shift = 0
+        self.delay = 0.0
         self.seen: list[str] = []
+        self.given_up = 0
         self._client: aiohttp.ClientSession | None = None
 
     async def serve(self, request: web.Request) -> web.Response:
+        try:
+            return await self._serve(request)
+        except asyncio.CancelledError:
+            self.given_up += "wait" in request.query
+            raise
+
+    async def _serve(self, request: web.Request) -> web.Response:
         blocking = "wait" in request.query
         if not blocking:
             self.seen.append(f"{request.method} {request.path}")
@@ -48,6 +58,7 @@ class Front:
             body = await answer.read()
         if blocking and self.blind:
             await asyncio.Event().wait()
+        await asyncio.sleep(self.delay if blocking else 0)
         return web.Response(status=answer.status, body=body, headers=headers)
 
     async def run(self) -> web.AppRunner:

@@ -82,8 +82,9 @@ class Agent:
     async def cut(self, pool: Pool) -> None:
         """End a pool's connections, and the calls on them; it makes others when it needs them.
 
-        A call that is merely cancelled leaves its connection to a farewell of TLS that Consul gives
-        when it has answered: after a blocking query's whole time.
+        A call that is merely cancelled leaves its connection to a farewell of TLS, which Consul
+        gives when it has answered: after a blocking query's whole time. So long, too, Consul counts
+        a connection that is gone.
         """
         if pool in self._clients:
             cut, self._clients[pool] = self._clients[pool], self._client(pool)

@@ -15,10 +15,12 @@ from incumbent_backends.consul_http import Pool
 from incumbent_backends.consul_picture import Picture
 from incumbent_backends.consul_space import Space, Tree
 
-WAIT = 60.0  # seconds of one blocking query
+# Seconds of one blocking query. Consul counts one that was given up as a connection for so long.
+WAIT = 10.0
 POLL = 1.0  # between two questions for the index
 DOUBTFUL = 0.05  # to the next query, after one that brought what is older than known
-REST = 0.002  # from a change to the next query: so many changes are one
+REST = 0.002  # from a change to the next query: so many changes are one,
+REST_A_KEY = 1e-5  # and more where there is more to read each time
 ANSWERED = 0.02  # what a verb has answered here is usually pushed within this time
 SWEEP = 10.0  # vacant keys stay this long
 AGAIN = 0.25  # after an error
@@ -138,7 +140,8 @@ class ConsulWatch:
                 picture.owe(answered)
                 if not sure or picture.owes or self._newcomers or self._look_is_due:
                     await self._confirm(picture)
-                await asyncio.sleep(REST if sure else DOUBTFUL)
+                rest = REST + len(picture.entries) * REST_A_KEY
+                await asyncio.sleep(rest if sure else DOUBTFUL)
                 if time.monotonic() >= self._sweep_at:
                     await self._sweep(picture)
         finally:
@@ -160,8 +163,10 @@ class ConsulWatch:
         """Ask the leader whether the picture is complete; read all anew if it is not."""
         newcomers = list(self._newcomers)
         if await self._space.index(Pool.WATCH) != picture.index:
+            awaited = picture.index
             self._tell(picture.update(await self._space.tree(Pool.WATCH, picture.entries)))
-            await self._end_query()  # it may wait for an index that is long over
+            if picture.index < awaited:
+                await self._end_query()  # it waits for an index that may not come for long
         else:
             self._tell(picture.confirmed())
         self._look_at = time.monotonic() + POLL

@@ -314,10 +314,12 @@ async def test_too_many_connections(namespace: str) -> None:
     ):
         async with build(own.url(), namespace) as backend:
             term = await lead(backend)
+            room = True
             for _ in range(12):
-                place = socket.create_connection(("127.0.0.1", own.port))
-                crowd.enter_context(place)
+                place = crowd.enter_context(socket.create_connection(("127.0.0.1", own.port), 5))
                 place.sendall(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n")
+                room = b" 429 " not in place.recv(100)
+            assert not room
             bids = [asyncio.create_task(lead(backend, f"e/{n}")) for n in range(12)]
             for _ in range(3):
                 began = time.monotonic()
@@ -390,3 +392,15 @@ async def test_a_restart_keeps_the_terms(durable: Consul, namespace: str) -> Non
         assert (await eventually(lambda: backend.renew(keep))).survivors == set(keep)
         assert (await backend.read("e")).term == term
         assert (await lead(backend, "next")).token > term.token
+
+
+async def test_changes_leave_no_query_behind(server: Consul, namespace: str) -> None:
+    """Consul counts a query that was given up as a connection, until its time is up."""
+    async with front(server.address) as before, build(at(before.target), namespace) as backend:
+        before.delay = 0.05  # looks are faster
+        async with watching(backend) as watch:
+            for n in range(20):
+                term = await lead(backend, f"e/{n}")
+                await watch.until(f"e/{n}", term.token)
+                await backend.release(term)
+        assert before.given_up == 0

@@ -59,6 +59,7 @@ class Consul(Server):
             "session_ttl_min": "1s",
             "connect": {"enabled": False},
             "log_level": "warn",
+            "limits": {"http_max_conns_per_client": 4000},  # a blocking query outlives its client
         }
         if data:
             configuration |= {

@@ -90,7 +90,8 @@ class _Candidate:
 
 
 def _bare(channel: grpc.aio.Channel, path: str) -> Callable[[bytes], Awaitable[bytes]]:
-    return channel.unary_unary(path, request_serializer=None, response_deserializer=None)
+    ask: Callable[[bytes], Awaitable[bytes]] = channel.unary_unary(path, bytes, bytes)
+    return ask
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -14,7 +14,6 @@ from tests.integration.etcd_store import answering, build, eventually, refusal, 
 from tests.integration.verbs import SECOND, lead, move, watching
 from tests.servers import Etcd, etcd, shared, shared_etcd
 
-
 TOKEN_TTL = 1  # seconds
 
 
@@ -173,7 +172,7 @@ async def test_an_old_etcd_is_refused(namespace: str, monkeypatch: pytest.Monkey
 
 
 async def test_a_ttl_granted_is_not_the_one_asked_for(namespace: str) -> None:
-    """etcd's floor is one and a half of its election timeouts; limits and promises say so."""
+    """Etcd's floor is one and a half of its election timeouts; limits and promises say so."""
     with etcd(election_timeout=4000, heartbeat_interval=400) as server:
         async with build(server.url(), namespace, backend_ttl=2 * SECOND) as backend:
             assert backend.limits.min_backend_ttl == 6 * SECOND

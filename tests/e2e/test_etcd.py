@@ -12,7 +12,7 @@ from tests.clients import Streams, a_credential, an_election, connected
 from tests.e2e import test_two_gateways
 from tests.e2e.conftest import Figures
 from tests.gateways import Gateways
-from tests.servers import Etcd, etcd_cluster, shared_etcd
+from tests.servers import Etcd, etcd_cluster, shared, shared_etcd
 
 # The same tests as on a file; they take `gateways` from here.
 test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
@@ -139,3 +139,14 @@ async def test_a_cluster_that_loses_its_quorum_and_a_leader_that_freezes(
         again = await streams.candidate(gateway.grpc, election)
         assert await again.leads(30) > token
         gateways.stop_all()
+
+
+def test_what_is_no_etcd_ends_the_start_and_no_password_is_told(
+    gateways: Gateways, store: Etcd
+) -> None:
+    told = gateways.refused(store=f"etcd://{shared('postgres').address}")
+    assert "what answers there is not an etcd: it is a PostgreSQL" in told
+    several = f"etcd://gate:sesame@{store.address},{store.address}"
+    told = gateways.refused(store=several)
+    assert "this etcd knows none" in told
+    assert "sesame" not in told

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from bench import campaign, churn, handover, heartbeats, report, terms
+from bench import campaign, churn, handover, handover_etcd, heartbeats, report, terms
 from bench.figures import Report
 from bench.progress import Progress
 
@@ -19,6 +19,7 @@ SCENARIOS: dict[str, Scenario] = {
     "terms": terms.run,
     "observe-churn": churn.run,
     "handover": handover.run,
+    "handover-etcd": handover_etcd.run,
     "handover-postgres": handover.run_postgres,
     "handover-advisory": handover.run_advisory,
     "handover-consul": handover.run_consul,

@@ -35,16 +35,16 @@ async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
         connected(one.address, 2) as first,
         connected(two.address) as second,
     ):
-        here = await _hand_over([first[0], first[1]], "bench/here", turns, progress)
-        there = await _hand_over([first[0], second[0]], "bench/there", turns, progress)
+        here = await hand_over([first[0], first[1]], "bench/here", turns, progress)
+        there = await hand_over([first[0], second[0]], "bench/there", turns, progress)
         killed = await _fail_over(first[0], one.address, kills, progress)
     times = {"same gateway": here, "two gateways": there, "kill -9": killed}
-    figures = [
-        *_figures("resign, same gateway", here),
-        *_figures("resign, two gateways", there),
-        *_figures("kill -9 of a RELEASE client", killed),
+    found = [
+        *figures("resign, same gateway", here),
+        *figures("resign, two gateways", there),
+        *figures("kill -9 of a RELEASE client", killed),
     ]
-    return Report("handover", figures, {"ms": times})
+    return Report("handover", found, {"ms": times})
 
 
 async def run_postgres(folder: Path, progress: Progress, *, quick: bool) -> Report:
@@ -75,16 +75,16 @@ async def run_consul(folder: Path, progress: Progress, *, quick: bool) -> Report
             connected(two.address) as second,
         ):
             stubs = [first[0], second[0]]
-            times = await _hand_over(stubs, "bench/there", turns, progress)
+            times = await hand_over(stubs, "bench/there", turns, progress)
         bare = await _session_lock(server, {"LockDelay": "0s"}, turns, progress)
         usual = await _session_lock(server, {}, own, progress)
-    figures = [
-        *_figures("resign, two gateways on consul://", times, Goal(50)),
-        *_figures("session lock, lock-delay 0: destroy", bare),
-        *_figures("session lock as Consul makes it: destroy", usual),
+    found = [
+        *figures("resign, two gateways on consul://", times, Goal(50)),
+        *figures("session lock, lock-delay 0: destroy", bare),
+        *figures("session lock as Consul makes it: destroy", usual),
     ]
     named = {"two gateways": times, "session lock, lock-delay 0": bare, "session lock": usual}
-    return Report("handover-consul", figures, {"ms": named})
+    return Report("handover-consul", found, {"ms": named})
 
 
 async def _session_lock(
@@ -150,12 +150,12 @@ async def _on_postgres(
             connected(one.address) as first,
             connected(two.address) as second,
         ):
-            times = await _hand_over([first[0], second[0]], "bench/there", turns, progress)
-    figures = _figures(f"resign, two gateways on {scheme}", times, Goal(10))
-    return Report(name, figures, {"ms": {"two gateways": times}})
+            times = await hand_over([first[0], second[0]], "bench/there", turns, progress)
+    found = figures(f"resign, two gateways on {scheme}", times, Goal(10))
+    return Report(name, found, {"ms": {"two gateways": times}})
 
 
-async def _hand_over(
+async def hand_over(
     stubs: list[Stub], election: str, turns: int, progress: Progress
 ) -> list[float]:
     """The leader resigns, the other one takes over and resigns in its turn."""
@@ -203,7 +203,7 @@ async def _fail_over(stub: Stub, address: str, kills: int, progress: Progress) -
     return times
 
 
-def _figures(name: str, times: list[float], goal: Goal | None = None) -> list[Figure]:
+def figures(name: str, times: list[float], goal: Goal | None = None) -> list[Figure]:
     count = ROUNDS if len(times) >= 2 * ROUNDS else 1
     rounds = [percentile(part, 50) for part in parts(times, count)]
     return [

@@ -53,7 +53,7 @@ async def _speaks_tls(member: str) -> bool:
             _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=anybody)
             writer.close()
     except ssl.SSLError as error:  # an alert is TLS too: it may want a client's certificate
-        return error.reason is not None and "ALERT" in error.reason
+        return "ALERT" in str(error)
     except (OSError, TimeoutError):
         return False
     return True

@@ -24,7 +24,6 @@ A = TypeVar("A", bound=Message)
 
 ANSWER = 5.0  # seconds in which any call is answered or given up
 OLDEST = (3, 5, 13)  # older ones let a stalled former leader revoke leases that were renewed
-LIVES = 5.0  # seconds: a connection that does not answer a ping is given up about then
 
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 5000),
@@ -189,6 +188,9 @@ class Client:
                 member = self._address.members[self._next]
                 try:
                     self._link = await self._connect(member)
+                except asyncio.CancelledError:  # somebody else's patience ended
+                    self._next = (self._next + 1) % len(self._address.members)
+                    raise
                 except BackendError as error:
                     self._next = (self._next + 1) % len(self._address.members)
                     # What an operator must mend is said rather than that another one is down.

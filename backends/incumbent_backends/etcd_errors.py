@@ -26,8 +26,10 @@ _TO_MEND = {
     "failed parsing http/2": "what answers there is not an etcd",
     "unknown service": "what answers there is not an etcd",
     "method not found": "what answers there is not an etcd",
-    "tsi_data_corrupted": "etcd refuses the client's certificate, or asks for one: name cert and key",
-    "create security handshaker": "the URL's ca, cert or key holds none, or cert and key are no pair",
+    "tsi_data_corrupted": "etcd refuses the client's certificate, or asks for one:"
+    " name cert and key",
+    "create security handshaker": "the URL's ca, cert or key holds none,"
+    " or cert and key are no pair",
 }
 _LATER = {
     "requested lease not found": "this gateway's lease in etcd has ended; renewing opens one",

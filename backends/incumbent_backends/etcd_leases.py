@@ -7,6 +7,7 @@ same rounds, one request under way at a time, and an answer counts for the insta
 
 import asyncio
 import logging
+import math
 
 import grpc
 
@@ -32,6 +33,7 @@ class Leases:
         self._rounds = 0  # begun so far
         self._answered = 0  # the last one that kept all alive
         self._lock = asyncio.Lock()
+        self._granting = asyncio.Lock()
         self._stream: (
             grpc.aio.StreamStreamCall[pb.LeaseKeepAliveRequest, pb.LeaseKeepAliveResponse] | None
         ) = None
@@ -130,21 +132,28 @@ class Leases:
         Unavailable: the session is dead, or etcd grants no such lease. The caller says
         `done_with` when its move has ended.
         """
+        lease = await self._renewed(seconds)
+        if lease is None:
+            async with self._granting:  # or each of many moves would have a lease of its own
+                lease = await self._renewed(seconds) or await self._another(seconds)
+        self.users[lease] = self.users.get(lease, 0) + 1
+        return lease
+
+    async def _renewed(self, seconds: float) -> int | None:
+        """The first lease that is long enough, renewed since this call began."""
         if not await self.keep_alive():
             raise Unavailable("this gateway's lease in etcd has ended; renewing opens one")
-        fit = [lease for lease, granted in self.granted.items() if granted >= seconds]
-        if fit:
-            lease = fit[0]
-            self.users[lease] = self.users.get(lease, 0) + 1
-            return lease
+        return next((lease for lease, ttl in self.granted.items() if ttl >= seconds), None)
+
+    async def _another(self, seconds: float) -> int:
+        """Grant a longer one; fresh, it needs no renewal."""
         first = self.first
         self._spare = self._spare % (FAMILY - 1) + 1
         lease = first + self._spare
-        granted = await self._grant(lease, -(-int(seconds * 1000) // 1000))
+        granted = await self._grant(lease, math.ceil(seconds))
         if self.first != first or granted < seconds:
             raise Unavailable("the session that this term should move to has ended meanwhile")
         self.granted[lease] = granted
-        self.users[lease] = self.users.get(lease, 0) + 1
         return lease
 
     def done_with(self, lease: int) -> None:

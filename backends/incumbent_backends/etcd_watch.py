@@ -127,6 +127,8 @@ class EtcdWatch:
                 await asyncio.wait(
                     {reading, left}, timeout=ASK_EVERY, return_when=asyncio.FIRST_COMPLETED
                 )
+                if reading.cancelled():  # by the end of its channel, not by us
+                    raise Unavailable("the connection to etcd that was watched is closed")
                 if reading.done():
                     told, reading, heard = reading.result(), None, loop.time()
                     if not isinstance(told, pb.WatchResponse):

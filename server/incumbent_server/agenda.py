@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def choose(ballot: "Ballot", now: float, session: Session) -> Op | None:
     """Choose the next operation; None while there is nothing to ask."""
     if (doomed := ballot.graves.doomed) is not None:
-        return Release(doomed) if now >= ballot.graves.kept_until else None
+        if now >= ballot.graves.kept_until:
+            return Release(doomed)
+        return Read() if ballot.graves.elsewhere(ballot.known) else None
     for candidacy in ballot.arriving.values():
         return candidacy.acquire(candidacy.entry.resume, candidacy.entry.value)
     if ballot.seat is not None:

@@ -394,6 +394,7 @@ class Ballot:
     def answered(self, term: Term | None, session: str, now: float) -> None:
         """Take in the answer to the Read under way."""
         self.op, self.picture.unsure = None, False
+        self.graves.hear(term)
         self._effects.extend(self.graves.farewells(term))
         if self.seat is not None:
             self._confirm(self.seat, None, term, session, now)

@@ -62,6 +62,7 @@ Examples:
   incumbent-server --backend sqlite:////var/lib/incumbent/elections.db
   incumbent-server --backend memory:// --listen 0.0.0.0:7400 --log-format json
   incumbent-server --backend postgres://gateway@db.example.com/elections
+  incumbent-server --backend etcds://etcd1:2379,etcd2:2379,etcd3:2379?ca=/etc/etcd/ca.crt
   incumbent-server --backend consul://127.0.0.1:8500 --backend-ttl 10s
   incumbent-server schema postgres    # prints its tables, where a gateway may not make them
   INCUMBENT_NAMESPACE=staging incumbent-server --backend-ttl 30s --drain 20s

@@ -448,9 +448,8 @@ class Elector:
     def reborn(self) -> None:
         """Another session has replaced the one before: no release of that one reaches it."""
         self._buried.clear()
-        for ballot in list(self._ballots.values()):
+        for ballot in self._ballots.values():
             ballot.graves.new_session()
-            self._settle(ballot)
 
     def stood(self, standing: Standing) -> None:
         """Act on the session's new standing."""

@@ -44,11 +44,8 @@ class Graves:
         waiting.extend(farewells)
 
     def new_session(self) -> None:
-        """Another session has replaced the one on which all this was ended.
-
-        That one died in the store, and its terms with it: there is nothing left to keep.
-        """
-        self.buried, self.kept_until = 0, -math.inf
+        """Another session has replaced the one on which all this was ended."""
+        self.buried = 0
 
     @property
     def doomed(self) -> Term | None:
@@ -63,6 +60,15 @@ class Graves:
     def claims(self, now: float) -> list[int]:
         """List the tokens that the session must keep for a promise that still runs."""
         return [token for token, _ in self._doomed] if now < self.kept_until else []
+
+    def elsewhere(self, present: Term | None) -> bool:
+        """Whether none of these terms is the one that lives: it is over, or has moved away."""
+        return present is None or (present.token, present.session) not in self._doomed
+
+    def hear(self, present: Term | None) -> None:
+        """Take in an answer of the store: what does not live here need not be kept any more."""
+        if self.elsewhere(present):
+            self.kept_until = -math.inf
 
     def release(self, term: Term) -> None:
         """Take in that the store has ended the term, or that it had left before."""

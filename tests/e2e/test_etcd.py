@@ -1,13 +1,18 @@
 """Gateways on etcd: what holds of two gateways on a file, and what hands and faults do to it."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from incumbent.v1 import election_service_pb2 as pb
+from tests.clients import Streams, a_credential, an_election, connected
 from tests.e2e import test_two_gateways
+from tests.figures import Figures
 from tests.gateways import Gateways
-from tests.servers import Etcd, shared_etcd
+from tests.servers import Etcd, etcd_cluster, shared, shared_etcd
 
 # The same tests as on a file; they take `gateways` from here.
 test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
@@ -40,3 +45,108 @@ def gateways(store: Etcd, tmp_path: Path) -> Iterator[Gateways]:
     finally:
         gateways.stop_all()
         store.say("kv/deleterange", key="incumbent/", range_end="incumbent0")
+
+
+@pytest.mark.parametrize("hand", ["lease revoked", "key deleted", "key overwritten"])
+async def test_a_hand_in_etcd_is_lost_within_a_second(
+    hand: str, gateways: Gateways, store: Etcd, streams: Streams, figures: Figures
+) -> None:
+    gateway = await gateways.launch("--backend-ttl", "15s")
+    election = an_election()
+    key = f"incumbent/incumbent/term/{election}"
+    leader = await streams.candidate(gateway.grpc, election)
+    token = await leader.leads()
+    (kv,) = store.say("kv/range", key=key)["kvs"]
+    began = time.monotonic()
+    if hand == "lease revoked":
+        store.say("lease/revoke", ID=kv["lease"])
+    elif hand == "key deleted":
+        store.say("kv/deleterange", key=key)
+    else:
+        store.say("kv/put", key=key, value="mine")
+    assert await leader.lost() == "BACKEND_LOST"
+    took = time.monotonic() - began
+    figures(f"etcd: {hand} to LOST", took, 1.0)
+    assert took < 1.0 + 2.0
+    again = await streams.candidate(gateway.grpc, election)
+    assert await again.leads() > token
+
+
+async def test_a_silent_leader_is_replaced_after_its_own_ttl(
+    gateways: Gateways, streams: Streams, figures: Figures
+) -> None:
+    """Its ttl of 1 s counts, not etcd's floor of 2 s: the gateway ends the term."""
+    one, two = await gateways.pair()
+    election = an_election()
+    leader = await streams.candidate(
+        one.grpc, election, ttl=1, credential=a_credential(), on_disconnect=pb.ON_DISCONNECT_KEEP
+    )
+    token = await leader.leads()
+    waiting = await streams.candidate(two.grpc, election, ttl=1)
+    await waiting.waits()
+    await leader.cut()
+    began = time.monotonic()
+    assert await waiting.leads() > token
+    took = time.monotonic() - began
+    figures("etcd: client with KEEP and ttl 1 s gone, the next one leads elsewhere", took, 1.25)
+    assert took < 1.25 + 2.0
+
+
+async def test_what_etcd_promises_is_told(gateways: Gateways) -> None:
+    gateway = await gateways.launch("--backend-ttl", "2500ms")
+    async with connected(gateway.grpc) as calls:
+        told = await calls.GetBackend(pb.GetBackendRequest())
+    assert told.kind == "etcd"
+    assert told.min_backend_ttl.seconds == 2
+    assert told.failover_gateway_crash.ToMilliseconds() == 3000 + 1000  # 3 s were granted
+    sentence = gateways.refused("--backend-ttl", "1s")
+    assert "--backend-ttl must be 2s to 1h for etcd" in sentence
+
+
+def test_another_mechanism_ends_the_start(gateways: Gateways, store: Etcd) -> None:
+    store.say("kv/put", key="incumbent/incumbent/marker", value="abacus 7")
+    sentence = gateways.refused()
+    assert "abacus 7" in sentence
+    assert "etcd-lease" in sentence
+
+
+async def test_a_cluster_that_loses_its_quorum_and_a_leader_that_freezes(
+    tmp_path: Path, streams: Streams, figures: Figures
+) -> None:
+    """A frozen leader of etcd costs no term; without a quorum: JEOPARDY, LOST, then recovery."""
+    gateways = Gateways(tmp_path)
+    with etcd_cluster() as members:
+        first, *others = sorted(members, key=lambda member: not member.leads())
+        gateways.store = f"etcd://{','.join(each.address for each in (first, *others))}"
+        gateway = await gateways.launch("--backend-ttl", "8s")
+        election = an_election()
+        leader = await streams.candidate(gateway.grpc, election, ttl=8)
+        token = await leader.leads()
+        first.freeze()
+        await asyncio.sleep(8)  # a backend ttl: without a renewal the term would be over
+        assert (await leader.answered()).term.token == token
+        first.thaw()
+        for member in members[1:]:
+            member.kill()
+        began = time.monotonic()
+        await leader.state(pb.STATE_JEOPARDY, 8)
+        assert await leader.lost(8 + 2) == "BACKEND_LOST"
+        figures("etcd without a quorum, backend ttl 8 s: LOST", time.monotonic() - began, 8.0)
+        assert not leader.believes()
+        for member in members[1:]:
+            await asyncio.to_thread(member.start)
+        await asyncio.to_thread(gateway.serving)
+        again = await streams.candidate(gateway.grpc, election)
+        assert await again.leads(30) > token
+        gateways.stop_all()
+
+
+def test_what_is_no_etcd_ends_the_start_and_no_password_is_told(
+    gateways: Gateways, store: Etcd
+) -> None:
+    told = gateways.refused(store=f"etcd://{shared('postgres').address}")
+    assert "what answers there is not an etcd: it is a PostgreSQL" in told
+    several = f"etcd://gate:sesame@{store.address},{store.address}"
+    told = gateways.refused(store=several)
+    assert "this etcd knows none" in told
+    assert "sesame" not in told

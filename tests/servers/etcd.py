@@ -58,6 +58,11 @@ class Etcd(Server):
         } | {name.replace("_", "-"): value for name, value in self.flags.items()}
         return [str(self._binary), *(f"--{name}={value}" for name, value in flags.items())]
 
+    def remove(self) -> None:
+        if self._runs:  # in good order, one of a cluster would wait for the others
+            self.kill()
+        super().remove()
+
     def _answers(self) -> bool:
         # One of a cluster has its quorum only when another one is up: see etcd_cluster.
         return len(self.cluster) > 1 or self.serves()

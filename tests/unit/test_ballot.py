@@ -587,21 +587,40 @@ def test_a_new_session_means_that_the_old_ones_terms_are_gone() -> None:
     assert booth.reason(ann) is Reason.BACKEND_LOST
 
 
-def test_nobody_waits_for_a_promise_whose_session_has_died() -> None:
-    """Seed 92370: the term was kept for a client that trusts it yet, and nobody was bid for."""
+@pytest.mark.parametrize(
+    "present", [None, term(7, "ann", 2, session=THERE)], ids=["ended", "moved on"]
+)
+def test_nobody_waits_for_the_promise_of_a_term_that_does_not_live_here(
+    present: Term | None,
+) -> None:
+    """Seeds 92370 and 5714: it was kept for a client that may trust it, and nobody was bid for."""
     booth = Booth()
     booth.lead(entry("ann", ttl=60))
     bob = booth.enter(entry("bob", ttl=60))
     booth.lose_session()
     assert booth.op() is None
-    booth.session = Session("another", booth.now + BACKEND_TTL, BACKEND_TTL)
-    booth.ballot.graves.new_session()
-    booth.news(None)
+    booth.news(present)
+    assert booth.op() == Read()  # news only propose
+    booth.read(present)
     assert isinstance(booth.op(), Release)
     booth.ballot.released(booth.now)
     assert booth.reason(bob) is Reason.BACKEND_UNAVAILABLE
     booth.enter(entry("bob", 2, ttl=60))
+    booth.news(None)
+    booth.wait(PAUSE)
     assert booth.acquire().holder == "bob"
+
+
+def test_a_term_that_lives_here_is_kept_whatever_old_news_say() -> None:
+    booth = Booth()
+    ann = booth.lead(entry("ann", ttl=60))
+    present = booth.ballot.known
+    booth.lose_session()
+    booth.news(None)
+    assert booth.op() == Read()
+    booth.read(present)
+    assert booth.op() is None
+    assert booth.reason(ann) is Reason.BACKEND_LOST
 
 
 # -- drain

@@ -54,7 +54,7 @@ CAUGHT: dict[str, int] = {
 }
 # Caught where every step is directed (interleavings.py), and by no seed below 1,000.
 DIRECTED = {
-    "kept past its session": "dead session",
+    "kept past its end": "dead session",
     "ended between two looks": "between two looks",
     "hasty move dropped": "hasty move",
     "silence is patience": "silent gateway",

@@ -1,6 +1,7 @@
 """Bugs of the gateway: ballot, elector, and what belongs to them."""
 
 from incumbent_backends.memory import Memory
+from incumbent_server import agenda
 from incumbent_server.ballot import Ballot
 from incumbent_server.candidacy import Candidacy, Seat
 from incumbent_server.elector import Elector
@@ -189,10 +190,13 @@ MUTANTS = (
         Edit(Seat, "trusted_elsewhere", "if entry.attempt == 1:", "if entry:"),
     ),
     mutant(
-        "kept past its session",
-        "a term is kept for its client's sake though its session died, and nobody is bid for",
+        "kept past its end",
+        "a term is kept for its client's sake though it is over, and nobody else is bid for",
         Edit(
-            Graves, "new_session", "self.buried, self.kept_until = 0, -math.inf", "self.buried = 0"
+            agenda,
+            "choose",
+            "return Read() if ballot.graves.elsewhere(ballot.known) else None",
+            "return None",
         ),
     ),
     mutant(

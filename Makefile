@@ -25,6 +25,7 @@ serve: ## Run a gateway on a SQLite file, 127.0.0.1:7400 (ARGS=its flags)
 	@exec .venv/bin/incumbent-server $(ARGS)
 
 demo: setup ## Kill, stop and move leaders for half a minute, and judge it (STORE=sqlite, etcd, …)
+	@$(if $(filter consul,$(STORE)),scripts/consul,:)
 	@exec .venv/bin/python -m demo $(if $(STORE),--store $(STORE))
 
 test: setup ## Run all tests (ARGS=pytest's)

@@ -104,4 +104,7 @@ def _duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None or not int(match[1]):
         raise Rejected("session_ttl_min in this Consul URL must be a duration, as in 10s")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise Rejected("session_ttl_min in this Consul URL is longer than any duration") from None

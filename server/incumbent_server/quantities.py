@@ -122,13 +122,16 @@ def redacted(url: str) -> str:
     """The URL without its secrets, fit for a log.
 
     Hidden are the password before the last `@`, which may hold any character, and every parameter
-    whose name speaks of a secret. Without a scheme nothing is shown.
+    whose name speaks of a secret. A user without a password is shown, except to Consul, which knows
+    no users: there it is a token whose colon was forgotten. Without a scheme nothing is shown.
     """
     scheme, mark, rest = url.partition("://")
     if not mark:
         return "***"
     owner, at, place = rest.rpartition("@")
     user, colon, _ = owner.partition(":")
+    if at and not colon and scheme.lower().startswith("consul"):
+        user = "***"
     place, question, query = place.partition("?")
     parameters = "&".join(_redacted_parameter(each) for each in query.split("&"))
     return f"{scheme}://{user}{colon and ':***'}{at}{place}{question}{parameters}"

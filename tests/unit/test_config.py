@@ -254,6 +254,8 @@ def test_a_duration_that_is_shown_can_be_read(period: timedelta) -> None:
         ("postgres://h/db?x=1&sslPassword=hunter2", "postgres://h/db?x=1&sslPassword=***"),
         ("postgres://h/db?pass%77ord=hunter2", "postgres://h/db?pass%77ord=***"),
         ("consul://h:1?token=hunter2", "consul://h:1?token=***"),
+        ("consul://hunter2@h:1", "consul://***@h:1"),
+        ("consuls://:hunter2@h:1", "consuls://:***@h:1"),
         ("hunter2", "***"),
     ],
 )

@@ -57,6 +57,7 @@ def test_what_a_url_leaves_out() -> None:
         "consul://:secret@host?dc=a&dc=secret",
         "consul://:secret@host?session_ttl_min=secret",
         "consul://:secret@host?session_ttl_min=0s",
+        "consul://:secret@host?session_ttl_min=99999999999999999999m",
         "consul://:secret@host?ca=secret",
         "consul://:secret%0a@host",
         "consul://:secret@ho st",

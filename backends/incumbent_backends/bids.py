@@ -1,5 +1,7 @@
 """What a bid may do to an election, whatever the store: the laws of acquire as one decision."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -15,6 +17,25 @@ class Bid(NamedTuple):
     candidate: str
     value: bytes | None
     resume: int | None
+
+    def beginning(self, session: str, backend_ttl: timedelta, begin_time: datetime) -> Term:
+        """The term that it would begin, without the token that the store mints."""
+        return Term(
+            election=self.election,
+            token=0,
+            holder=self.holder,
+            attempt=self.attempt,
+            candidate=self.candidate,
+            value=self.value or b"",
+            session=session,
+            backend_ttl=backend_ttl,
+            begin_time=begin_time,
+        )
+
+    def changing(self, term: Term) -> Term:
+        """The caller's own term with what it asks for: the attempt, and the value if it has one."""
+        value = term.value if self.value is None else self.value
+        return replace(term, attempt=self.attempt, value=value)
 
 
 class Step(Enum):

@@ -7,9 +7,10 @@ last, never with a high-water mark. An index that goes back has the namespace re
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 
-from incumbent_backends.api import BackendError, Snapshot, Synced, Unavailable
+from incumbent_backends.api import BackendError, Snapshot, Synced
+from incumbent_backends.audience import Audience
 from incumbent_backends.consul_entry import Entry
 from incumbent_backends.consul_http import Pool
 from incumbent_backends.consul_picture import Picture
@@ -26,37 +27,6 @@ SWEEP = 10.0  # vacant keys stay this long
 AGAIN = 0.25  # after an error
 
 
-class Subscriber:
-    """One watch(): the latest news of each election that its reader has not fetched yet."""
-
-    def __init__(self) -> None:
-        self._arrived = asyncio.Event()
-        self._news: dict[str, Snapshot] = {}
-        self._synced = False
-        self._error: str | None = None
-
-    def tell(self, news: Sequence[Snapshot], *, synced: bool = False) -> None:
-        self._news.update((item.election, item) for item in news)
-        self._synced = self._synced or synced
-        self._arrived.set()
-
-    def fail(self, error: str) -> None:
-        self._error = error
-        self._arrived.set()
-
-    async def items(self) -> AsyncGenerator[Snapshot | Synced, None]:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._news:
-                yield self._news.pop(next(iter(self._news)))
-            if self._synced:
-                self._synced = False
-                yield Synced()
-            if self._error is not None:
-                raise Unavailable(self._error)
-
-
 class ConsulWatch:
     """The task. It runs from start() to close(), watched or not: renewals use its picture."""
 
@@ -64,15 +34,13 @@ class ConsulWatch:
         self._space = space
         self._picture: Picture | None = None  # while it follows
         self._wake = asyncio.Event()
-        self._subscribers: list[Subscriber] = []
-        self._newcomers: list[Subscriber] = []
+        self._audience = Audience(self._wake.set)
         self._answered: list[Snapshot] = []  # what verbs here have told
         self._vacant: Mapping[str, Entry] = {}  # at the last sweep
         self._sweep_at = 0.0
         self._look_at = 0.0
         self._query: asyncio.Task[Tree] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._serve())
@@ -90,26 +58,15 @@ class ConsulWatch:
 
     async def close(self) -> None:
         """End the task, and every watch with it."""
-        self._closed = True
+        self._audience.close()
         self._fail("this gateway has closed its store")
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    async def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
+    def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
         """See Backend.watch."""
-        if self._closed:
-            raise Unavailable("this gateway has closed its store")
-        subscriber = Subscriber()
-        self._newcomers.append(subscriber)
-        self._wake.set()
-        try:
-            async for item in subscriber.items():
-                yield item
-        finally:
-            for group in (self._subscribers, self._newcomers):
-                if subscriber in group:
-                    group.remove(subscriber)
+        return self._audience.watch()
 
     async def _serve(self) -> None:
         while True:
@@ -125,7 +82,7 @@ class ConsulWatch:
         """Follow the namespace into one picture, until something fails."""
         picture = Picture()
         try:
-            self._tell(picture.update(await self._space.tree(Pool.WATCH)))
+            self._audience.tell(picture.update(await self._space.tree(Pool.WATCH)))
             self._picture = picture
             while True:
                 if self._query is None:
@@ -138,7 +95,7 @@ class ConsulWatch:
                     sure, self._query = self._take(picture, self._query.result()), None
                 answered, self._answered = self._answered, []
                 picture.owe(answered)
-                if not sure or picture.owes or self._newcomers or self._look_is_due:
+                if not sure or picture.owes or self._audience.newcomers or self._look_is_due:
                     await self._confirm(picture)
                 rest = REST + len(picture.entries) * REST_A_KEY
                 await asyncio.sleep(rest if sure else DOUBTFUL)
@@ -152,7 +109,7 @@ class ConsulWatch:
         """Take in what the blocking query has brought, if it is no older than the picture."""
         if tree.at < max(picture.index, 1):
             return False  # a look was faster, or the index has gone back
-        self._tell(picture.update(tree))
+        self._audience.tell(picture.update(tree))
         return True
 
     @property
@@ -161,19 +118,16 @@ class ConsulWatch:
 
     async def _confirm(self, picture: Picture) -> None:
         """Ask the leader whether the picture is complete; read all anew if it is not."""
-        newcomers = list(self._newcomers)
+        newcomers = list(self._audience.newcomers)
         if await self._space.index(Pool.WATCH) != picture.index:
             awaited = picture.index
-            self._tell(picture.update(await self._space.tree(Pool.WATCH, picture.entries)))
+            self._audience.tell(picture.update(await self._space.tree(Pool.WATCH, picture.entries)))
             if picture.index < awaited:
                 await self._end_query()  # it waits for an index that may not come for long
         else:
-            self._tell(picture.confirmed())
+            self._audience.tell(picture.confirmed())
         self._look_at = time.monotonic() + POLL
-        for subscriber in [each for each in newcomers if each in self._newcomers]:
-            self._newcomers.remove(subscriber)  # until now it has missed nothing
-            self._subscribers.append(subscriber)
-            subscriber.tell(picture.all_led(), synced=True)
+        self._audience.welcome(newcomers, picture.all_led())
 
     async def _end_query(self) -> None:
         query, self._query = self._query, None
@@ -203,13 +157,6 @@ class ConsulWatch:
         if self._answered and not query.done():
             await asyncio.wait({query}, timeout=ANSWERED)
 
-    def _tell(self, news: Collection[Snapshot]) -> None:
-        for subscriber in self._subscribers if news else ():
-            subscriber.tell(list(news))
-
     def _fail(self, error: str) -> None:
-        failed = self._subscribers + self._newcomers
-        self._subscribers, self._newcomers = [], []
         self._answered.clear()  # whoever watches next is told all there is
-        for subscriber in failed:
-            subscriber.fail(error)
+        self._audience.dismiss(error)

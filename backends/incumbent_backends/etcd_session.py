@@ -6,7 +6,6 @@ changes nothing, and what is lost on the way is asked for again by the core.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,7 @@ from incumbent_backends.etcd_terms import (
     look,
     put,
 )
+from incumbent_backends.under_way import UnderWay
 
 TRIES = 4  # of a bid whose election changes under it
 TOGETHER = 50  # ends in one transaction; etcd allows 128 operations
@@ -50,25 +50,22 @@ class LeaseSession:
         self._client = client
         self._space = space
         self._leases = leases
-        self._mark = 0  # acquires ended so far
-        self._gained: dict[str, int] = {}  # election → mark of the last one ended
-        self._bidding: Counter[str] = Counter()  # acquires under way
-        self._ending: set[Claim] = set()  # ends that were sent and whose outcome is not known
+        self._under_way = UnderWay()
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
         """One round of keepalives and one list of the namespace, without its records."""
-        keep, mark = tuple(keep), self._mark
+        keep, mark = tuple(keep), self._under_way.mark
         family = dict(self._leases.granted)
         if not await self._leases.keep_alive():
             await self._leases.open()
             await self._leases.bury(family)
-            self._ending.clear()
+            self._under_way.ending.clear()
             return Renewal(frozenset(), self._leases.good_until)
         first, good_until = self._leases.first, self._leases.good_until
         hanging = await self.hanging(first)
-        self._ending.intersection_update(hanging)
+        self._under_way.ending.intersection_update(hanging)
         ended = await self._end(
-            {claim: hanging[claim] for claim in self._orphans(hanging, keep, mark)}
+            {claim: hanging[claim] for claim in self._under_way.orphans(hanging, keep, mark)}
         )
         await self._shed(hanging)
         return Renewal(frozenset(hanging.keys() - ended), good_until)
@@ -93,29 +90,9 @@ class LeaseSession:
         except BackendError:  # the renewal stands all the same
             _log.warning("a lease in etcd that nothing hangs on ends with its ttl")
 
-    def _orphans(
-        self, hanging: Collection[Claim], keep: Collection[Claim], mark: int
-    ) -> set[Claim]:
-        """What hung here when the call began and is not wanted.
-
-        Spared is every election whose acquire is under way or ended after the call began, whatever
-        came of it; the next tick ends what was spared for nothing.
-        """
-        under_way = {claim.election for claim in keep if claim.token is None}
-        self._gained = {name: when for name, when in self._gained.items() if when > mark}
-        return {
-            claim
-            for claim in set(hanging).difference(keep)
-            if not (
-                claim.election in under_way
-                or claim.election in self._gained
-                or self._bidding[claim.election]
-            )
-        }
-
     async def _end(self, claims: dict[Claim, Hanging]) -> set[Claim]:
         """End these as they were read; return those that are known to have ended."""
-        self._ending.update(claims)
+        self._under_way.ending.update(claims)
         ended: set[Claim] = set()
         waiting = list(claims.items())
         while waiting:
@@ -132,7 +109,7 @@ class LeaseSession:
                 break
             outcomes = [response.response_txn.succeeded for response in answer.responses]
             settled = [claim for claim, _ in now]
-            self._ending.difference_update(settled)
+            self._under_way.ending.difference_update(settled)
             ended.update(c for c, done in zip(settled, outcomes, strict=True) if done)
         return ended
 
@@ -144,14 +121,8 @@ class LeaseSession:
         return found(key, (await self._client.call(RANGE, pb.RangeRequest(key=key))).kvs)
 
     async def acquire(self, bid: Bid) -> Snapshot:
-        self._bidding[bid.election] += 1
-        try:
+        with self._under_way.bidding(bid.election):
             return await self._acquire(bid)
-        finally:
-            self._bidding[bid.election] -= 1
-            self._bidding += Counter()  # forgets those at 0
-            self._mark += 1
-            self._gained[bid.election] = self._mark
 
     async def _acquire(self, bid: Bid) -> Snapshot:
         kv = pb.KeyValue(key=self._space.key(bid.election))  # not there, a guess that costs nothing
@@ -161,20 +132,12 @@ class LeaseSession:
             session = self._leases.session
             seen = self._space.snapshot(kv)
             step = decide(seen.term, bid, session)
-            if step is Step.NOTHING and not self._doubtful(seen.term, bid, session):
+            if step is Step.NOTHING and not self._under_way.doubtful(seen.term, bid, session):
                 return seen
             done, kv = await self._do(step, bid, kv, seen.term)
             if done:
                 return self._space.snapshot(kv)
         raise Unavailable(f"election {bid.election} changed too often while it was bid for")
-
-    def _doubtful(self, term: Term | None, bid: Bid, session: str) -> bool:
-        """Whether this would be told as led here although an end of it may still land."""
-        return (
-            term is not None
-            and (term.holder, term.session) == (bid.holder, session)
-            and Claim(term.election, term.token) in self._ending
-        )
 
     async def _do(
         self, step: Step, bid: Bid, kv: pb.KeyValue, term: Term | None
@@ -185,13 +148,13 @@ class LeaseSession:
             return await self._begin(bid, kv)
         if step is Step.MOVE:
             return await self._move(bid, kv, term)
-        changed = term if step is Step.NOTHING else _changed(term, bid)
+        changed = term if step is Step.NOTHING else bid.changing(term)
         write = pb.TxnRequest(
             compare=[is_at(key, kv.mod_revision)], success=[put(key, changed, None)]
         )
         done, kv = await self._write(write, key)
         if done:
-            self._ending.discard(Claim(term.election, term.token))
+            self._under_way.ending.discard(Claim(term.election, term.token))
         return done, kv
 
     async def _begin(self, bid: Bid, kv: pb.KeyValue) -> tuple[bool, pb.KeyValue]:
@@ -200,17 +163,8 @@ class LeaseSession:
             clear = pb.TxnRequest(compare=[is_at(key, kv.mod_revision)], success=[delete(key)])
             await self._client.call(TXN, clear)
         lease = self._leases.first
-        term = Term(
-            election=bid.election,
-            token=0,
-            holder=bid.holder,
-            attempt=bid.attempt,
-            candidate=bid.candidate,
-            value=bid.value or b"",
-            session=self._leases.session,
-            backend_ttl=timedelta(seconds=self._leases.granted[lease]),
-            begin_time=_now(),
-        )
+        backend_ttl = timedelta(seconds=self._leases.granted[lease])
+        term = bid.beginning(self._leases.session, backend_ttl, _now())
         write = pb.TxnRequest(compare=[is_vacant(key)], success=[put(key, term, lease)])
         return await self._write(write, key)
 
@@ -218,7 +172,7 @@ class LeaseSession:
         lease = await self._leases.for_at_least(term.backend_ttl.total_seconds())
         try:
             moved = replace(
-                _changed(term, bid),
+                bid.changing(term),
                 session=self._leases.session,
                 backend_ttl=max(
                     term.backend_ttl, timedelta(seconds=self._leases.granted.get(lease, 0))
@@ -244,11 +198,6 @@ class LeaseSession:
         key = self._space.key(term.election)
         compare = hangs_on(key, term.token, term.session)
         await self._client.call(TXN, pb.TxnRequest(compare=compare, success=[delete(key)]))
-
-
-def _changed(term: Term, bid: Bid) -> Term:
-    value = term.value if bid.value is None else bid.value
-    return replace(term, attempt=bid.attempt, value=value)
 
 
 def _now() -> datetime:

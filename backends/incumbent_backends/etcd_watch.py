@@ -12,6 +12,7 @@ import grpc
 
 from incumbent_backends import etcd_pb2 as pb
 from incumbent_backends.api import BackendError, Snapshot, Synced, Unavailable
+from incumbent_backends.audience import Subscriber
 from incumbent_backends.etcd_client import RANGE, WATCH, Client, Link
 from incumbent_backends.etcd_terms import VACANT, Space
 
@@ -28,43 +29,28 @@ class EtcdWatch:
         self._client = client
         self._space = space
         self._known: dict[str, object] = {}  # led elections, with their versions
-        self._news: dict[str, Snapshot] = {}
-        self._arrived = asyncio.Event()
-        self._synced = False
-        self._error: str | None = None
+        self._reader = Subscriber()
 
     async def items(self) -> AsyncGenerator[Snapshot | Synced, None]:
         following = asyncio.create_task(self._follow())
         try:
-            synced = False
-            while True:
-                await self._arrived.wait()
-                self._arrived.clear()
-                while self._news:
-                    yield self._news.pop(next(iter(self._news)))
-                if self._synced and not synced:
-                    synced = True
-                    yield Synced()
-                if self._error is not None:
-                    raise Unavailable(self._error)
+            async for item in self._reader.items():
+                yield item
         finally:
             following.cancel()
             await asyncio.wait({following})
 
     async def _follow(self) -> None:
         try:
+            revision = await self._list()
+            self._reader.tell((), synced=True)
             while True:
-                revision = await self._list()
-                self._synced = True
-                self._arrived.set()
                 await self._stream(revision)
+                revision = await self._list()
         except BackendError as error:
-            self._error = str(error)
-        except asyncio.CancelledError:
-            raise
+            self._reader.fail(str(error))
         except Exception as error:  # noqa: BLE001 whatever it is, the reader must hear of it
-            self._error = f"the watch of etcd has failed: {error!r}"
-        self._arrived.set()
+            self._reader.fail(f"the watch of etcd has failed: {error!r}")
 
     async def _list(self) -> int:
         """Take in the whole namespace as it is now; return the revision of that."""
@@ -85,8 +71,7 @@ class EtcdWatch:
             self._known.pop(snapshot.election, None)
         else:
             self._known[snapshot.election] = snapshot.version
-        self._news[snapshot.election] = snapshot
-        self._arrived.set()
+        self._reader.tell([snapshot])
 
     def _changes(self, events: Iterable[pb.Event], listed: int) -> None:
         for event in events:

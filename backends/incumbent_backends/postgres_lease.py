@@ -113,7 +113,7 @@ class PostgresLease:
             await self._server.close()
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
-        call = RenewCall(tuple(keep), self._clock.now(), self._session.mark)
+        call = RenewCall(tuple(keep), self._clock.now(), self._session.under_way.mark)
         return await self._renewals.run(lambda db: self._session.renew(db, call))
 
     async def acquire(

@@ -8,7 +8,6 @@ leave open. See sql/postgres_lease.sql.
 
 import logging
 import secrets
-from collections import Counter
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from incumbent_backends.lease_rows import Row, snapshot
 from incumbent_backends.postgres_rows import count, read_row, rows
 from incumbent_backends.postgres_schema import no_counter
 from incumbent_backends.postgres_server import Connection
+from incumbent_backends.under_way import UnderWay
 
 TRIES = 4  # of a bid whose vacancy changes under it without being won by anybody
 
@@ -40,7 +40,7 @@ class RenewCall(NamedTuple):
 
     keep: Collection[Claim]
     began: float
-    mark: int  # LeaseSession.mark at that moment
+    mark: int  # of what was under way at that moment
 
 
 class LeaseSession:
@@ -48,10 +48,7 @@ class LeaseSession:
 
     def __init__(self, options: Options) -> None:
         self.id = secrets.token_hex(16)
-        self.mark = 0  # acquires ended so far
-        self._gained: dict[str, int] = {}  # election → mark of the last one ended
-        self._bidding: Counter[str] = Counter()  # acquires under way
-        self._ending: set[Claim] = set()  # ends that were sent and whose outcome is not known
+        self.under_way = UnderWay()
         self._namespace = options.namespace
         self._ttl = options.backend_ttl
         self._promise = Promise(-(-options.backend_ttl // timedelta(milliseconds=1)), options.clock)
@@ -79,34 +76,16 @@ class LeaseSession:
         hanging = {
             Claim(name, token): version for name, token, version in listed if name is not None
         }
-        self._ending.intersection_update(hanging)
-        orphans = self._orphans(hanging.keys(), call)
+        self.under_way.ending.intersection_update(hanging)
+        orphans = self.under_way.orphans(hanging, call.keep, call.mark)
         ended = await self._end(db, {claim: hanging[claim] for claim in orphans})
         return Renewal(frozenset(hanging.keys() - ended), good_until)
-
-    def _orphans(self, hanging: Collection[Claim], call: RenewCall) -> set[Claim]:
-        """What hung here when the call began and is not wanted.
-
-        Spared is every election whose acquire is under way or ended after the call began, whatever
-        came of it; the next tick ends what was spared for nothing.
-        """
-        under_way = {claim.election for claim in call.keep if claim.token is None}
-        self._gained = {name: mark for name, mark in self._gained.items() if mark > call.mark}
-        return {
-            claim
-            for claim in set(hanging).difference(call.keep)
-            if not (
-                claim.election in under_way
-                or claim.election in self._gained
-                or self._bidding[claim.election]
-            )
-        }
 
     async def _end(self, db: Connection, claims: dict[Claim, int]) -> set[Claim]:
         """End these at these versions; return those that are known to have ended."""
         if not claims:
             return set()
-        self._ending.update(claims)
+        self.under_way.ending.update(claims)
         names = self._names(
             elections=[claim.election for claim in claims],
             tokens=[claim.token for claim in claims],
@@ -117,7 +96,7 @@ class LeaseSession:
         except psycopg.Error as error:  # the renewal stands all the same; the next tick tries again
             _log.warning("what nobody wants could not be ended (SQLSTATE %s)", error.sqlstate)
             return set()
-        self._ending.difference_update(claims)
+        self.under_way.ending.difference_update(claims)
         return {Claim(election, token) for election, token in ended}
 
     async def read(self, db: Connection, election: str) -> Snapshot:
@@ -125,34 +104,20 @@ class LeaseSession:
 
     async def acquire(self, db: Connection, bid: Bid) -> tuple[Snapshot, bool]:
         """Return the election after the attempt, and whether the attempt changed it."""
-        self._bidding[bid.election] += 1
-        try:
+        with self.under_way.bidding(bid.election):
             return await self._acquire(db, bid)
-        finally:
-            self._bidding[bid.election] -= 1
-            self._bidding += Counter()  # forgets those at 0
-            self.mark += 1
-            self._gained[bid.election] = self.mark
 
     async def _acquire(self, db: Connection, bid: Bid) -> tuple[Snapshot, bool]:
         for _ in range(TRIES):
             row, seen = await read_row(db, self._namespace, bid.election)
             step = decide(seen.term, bid, self.id)
-            if step is Step.NOTHING and not self._doubtful(seen.term, bid):
+            if step is Step.NOTHING and not self.under_way.doubtful(seen.term, bid, self.id):
                 return seen, False
             written = await self._write(db, step, bid, row)
             if written is not None:
                 return snapshot(bid.election, written, written.term()), True
             await self._insist(db)
         raise Unavailable(f"election {bid.election} changed too often while it was bid for")
-
-    def _doubtful(self, term: Term | None, bid: Bid) -> bool:
-        """Whether this would be told as led here although an end of it may still land."""
-        return (
-            term is not None
-            and (term.holder, term.session) == (bid.holder, self.id)
-            and Claim(term.election, term.token) in self._ending
-        )
 
     async def _write(self, db: Connection, step: Step, bid: Bid, row: Row | None) -> Row | None:
         """Do a step on the row as it was read; None: it is not so any more, or we are dead."""
@@ -178,7 +143,7 @@ class LeaseSession:
             names |= {"attempt": row.attempt, "value": None}
         changed = await _written(db, "change_term", names)
         if changed is not None:
-            self._ending.discard(Claim(changed.election, changed.token))
+            self.under_way.ending.discard(Claim(changed.election, changed.token))
         return changed
 
     def _beginning(self, bid: Bid) -> dict[str, Any]:

@@ -8,11 +8,12 @@ that takes a tenth of the time at most. Each look is one snapshot of the databas
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 
 import psycopg
 
-from incumbent_backends.api import BackendError, Snapshot, Synced, Unavailable
+from incumbent_backends.api import BackendError, Snapshot, Synced
+from incumbent_backends.audience import Audience
 from incumbent_backends.lease_picture import Picture
 from incumbent_backends.lease_rows import snapshot
 from incumbent_backends.postgres_hints import SESSIONS, channel
@@ -25,37 +26,6 @@ SWEEP = 10.0  # vacant rows stay this long
 AGAIN = 0.25  # after an error
 
 
-class Subscriber:
-    """One watch(): the latest news of each election that its reader has not fetched yet."""
-
-    def __init__(self) -> None:
-        self._arrived = asyncio.Event()
-        self._news: dict[str, Snapshot] = {}
-        self._synced = False
-        self._error: str | None = None
-
-    def tell(self, news: Sequence[Snapshot], *, synced: bool = False) -> None:
-        self._news.update((item.election, item) for item in news)
-        self._synced = self._synced or synced
-        self._arrived.set()
-
-    def fail(self, error: str) -> None:
-        self._error = error
-        self._arrived.set()
-
-    async def items(self) -> AsyncGenerator[Snapshot | Synced, None]:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._news:
-                yield self._news.pop(next(iter(self._news)))
-            if self._synced:
-                self._synced = False
-                yield Synced()
-            if self._error is not None:
-                raise Unavailable(self._error)
-
-
 class PostgresWatch:
     """The task. It runs from start() to close(), watched or not: silent sessions must end."""
 
@@ -64,8 +34,7 @@ class PostgresWatch:
         self._namespace = namespace
         self._sessions = sessions
         self._wake = asyncio.Event()
-        self._subscribers: list[Subscriber] = []
-        self._newcomers: list[Subscriber] = []
+        self._audience = Audience(self._wake.set)
         self._answered: list[Snapshot] = []  # what verbs here have told
         self._owed: set[str] = set()  # vacant elections of which somebody who watches must hear
         self._hinted: set[str] = set()
@@ -73,7 +42,6 @@ class PostgresWatch:
         self._vacant: dict[str, int] = {}  # at the last sweep
         self._look: Look | None = None  # while its connection stands
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._serve())
@@ -100,26 +68,15 @@ class PostgresWatch:
 
     async def close(self) -> None:
         """End the task, and every watch with it."""
-        self._closed = True
+        self._audience.close()
         self._fail("this gateway has closed its store")
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    async def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
+    def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
         """See Backend.watch."""
-        if self._closed:
-            raise Unavailable("this gateway has closed its store")
-        subscriber = Subscriber()
-        self._newcomers.append(subscriber)
-        self._wake.set()
-        try:
-            async for item in subscriber.items():
-                yield item
-        finally:
-            for group in (self._subscribers, self._newcomers):
-                if subscriber in group:
-                    group.remove(subscriber)
+        return self._audience.watch()
 
     async def _serve(self) -> None:
         while True:
@@ -153,7 +110,7 @@ class PostgresWatch:
             self._server.discard(db)
 
     async def _tick(self, db: Connection, look: Look) -> None:
-        newcomers = list(self._newcomers)
+        newcomers = list(self._audience.newcomers)
         answered, self._answered = self._answered, []
         hinted, self._hinted = self._hinted - {SESSIONS}, set()
         look.picture.owe(answered)
@@ -161,13 +118,10 @@ class PostgresWatch:
         news = await look.look(hinted, whole=bool(newcomers))
         for session in self._sessions.over():
             news += look.picture.end_session(session)
-        self._tell(news)
+        self._audience.tell(news)
         self._tell_owed(look.picture)
-        for subscriber in [each for each in newcomers if each in self._newcomers]:
-            self._newcomers.remove(subscriber)  # until now it has missed nothing
-            self._subscribers.append(subscriber)
-            subscriber.tell(look.picture.all_led(), synced=True)
-        if self._owed and self._subscribers:
+        self._audience.welcome(newcomers, look.picture.all_led())
+        if self._owed and self._audience.listens:
             self._wake.set()  # they follow what the newcomers were told
         if await self._sessions.tend(db, news):
             self._wake.set()
@@ -200,25 +154,16 @@ class PostgresWatch:
         await asyncio.sleep(REST)  # whoever wrote is answered first
         _take_hints(db)
 
-    def _tell(self, news: Sequence[Snapshot]) -> None:
-        for subscriber in self._subscribers if news else ():
-            subscriber.tell(news)
-
     def _tell_owed(self, picture: Picture) -> None:
-        if self._subscribers and self._owed:
+        if self._audience.listens and self._owed:
             vacant = [name for name in sorted(self._owed) if not picture.leads(name)]
-            self._tell([snapshot(name, None, None) for name in vacant])
+            self._audience.tell([snapshot(name, None, None) for name in vacant])
             self._owed.clear()
 
     def _fail(self, error: str) -> None:
-        failed = self._subscribers + self._newcomers
-        self._subscribers, self._newcomers = [], []
         self._answered.clear()  # whoever watches next is told all there is
         ended = [snapshot(name, None, None) for name in sorted(self._owed)]
-        for subscriber in failed:
-            subscriber.tell(ended)  # that is known here, though the server cannot be reached
-            subscriber.fail(error)
-        if failed:
+        if self._audience.dismiss(error, ended):  # known here, though the server is not reached
             self._owed.clear()
 
 

@@ -14,9 +14,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import NamedTuple
 
 from incumbent_backends.api import BackendError, Clock, Snapshot, Synced, Unavailable
+from incumbent_backends.audience import Subscriber
 from incumbent_backends.lease_picture import Patience, Picture, SessionRow
 from incumbent_backends.lease_rows import Row
 from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile
@@ -29,46 +31,20 @@ SWEEP = 10.0  # vacant rows stay this long, so that every watcher's quick look f
 AGAIN = 0.25  # after an error
 
 
-class Subscriber:
-    """One watch(): the latest news of each election that its reader has not fetched yet."""
+class _Subscriber(Subscriber):
+    """One watch(), told from the thread. A loop that was closed hears nothing."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._loop = asyncio.get_running_loop()
-        self._arrived = asyncio.Event()
-        self._news: dict[str, Snapshot] = {}
-        self._synced = False
-        self._error: str | None = None
 
     def tell(self, news: Sequence[Snapshot], *, synced: bool = False) -> None:
-        """From the thread. A loop that was closed hears nothing."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take, news, synced)
+            self._loop.call_soon_threadsafe(partial(super().tell, news, synced=synced))
 
     def fail(self, error: str) -> None:
-        """From any thread."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take_error, error)
-
-    def _take(self, news: Sequence[Snapshot], synced: bool) -> None:
-        self._news.update((item.election, item) for item in news)
-        self._synced = self._synced or synced
-        self._arrived.set()
-
-    def _take_error(self, error: str) -> None:
-        self._error = error
-        self._arrived.set()
-
-    async def items(self) -> AsyncGenerator[Snapshot | Synced, None]:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._news:
-                yield self._news.pop(next(iter(self._news)))
-            if self._synced:
-                self._synced = False
-                yield Synced()
-            if self._error is not None:
-                raise Unavailable(self._error)
+            self._loop.call_soon_threadsafe(super().fail, error)
 
 
 class Upkeep(NamedTuple):
@@ -205,7 +181,7 @@ class SqliteWatch:
 
     async def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
         """See Backend.watch."""
-        subscriber = Subscriber()
+        subscriber = _Subscriber()
         with self._lock:
             if self._stopped:
                 raise Unavailable(f"this gateway has closed {self._file}")

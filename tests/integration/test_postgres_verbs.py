@@ -172,7 +172,7 @@ async def test_an_end_that_lands_late_ends_nothing_that_was_told_as_led(
     assert term is not None
     session = backend._session
     late = session._names(elections=["e"], tokens=[term.token], versions=[1])
-    session._ending.add(Claim("e", term.token))
+    session.under_way.ending.add(Claim("e", term.token))
     assert (await backend.acquire("e", **bid)).term == term
     assert await backend._lanes.run(lambda db: rows(db, "end_terms", late)) == []
     assert (await backend.read("e")).term == term

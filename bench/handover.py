@@ -67,15 +67,7 @@ async def run_consul(folder: Path, progress: Progress, *, quick: bool) -> Report
     own = max(3, turns // 35)  # a lock-delay takes 15 s each time
     progress.begin("handover-consul", 2 * turns + own)
     with consul(data=True) as server:
-        store = server.url()
-        async with (
-            gateway(folder, "one", store=store) as one,
-            gateway(folder, "two", store=store) as two,
-            connected(one.address) as first,
-            connected(two.address) as second,
-        ):
-            stubs = [first[0], second[0]]
-            times = await hand_over(stubs, "bench/there", turns, progress)
+        times = await between_two(folder, server.url(), turns, progress)
         bare = await _session_lock(server, {"LockDelay": "0s"}, turns, progress)
         usual = await _session_lock(server, {}, own, progress)
     found = [
@@ -144,15 +136,20 @@ async def _on_postgres(
     progress.begin(name, turns)
     with postgres(memory=False) as server:
         store = server.url().replace("postgres://", scheme, 1)
-        async with (
-            gateway(folder, "one", store=store) as one,
-            gateway(folder, "two", store=store) as two,
-            connected(one.address) as first,
-            connected(two.address) as second,
-        ):
-            times = await hand_over([first[0], second[0]], "bench/there", turns, progress)
+        times = await between_two(folder, store, turns, progress)
     found = figures(f"resign, two gateways on {scheme}", times, Goal(10))
     return Report(name, found, {"ms": {"two gateways": times}})
+
+
+async def between_two(folder: Path, store: str, turns: int, progress: Progress) -> list[float]:
+    """Hand over between two gateways that are started on this store."""
+    async with (
+        gateway(folder, "one", store=store) as one,
+        gateway(folder, "two", store=store) as two,
+        connected(one.address) as first,
+        connected(two.address) as second,
+    ):
+        return await hand_over([first[0], second[0]], "bench/there", turns, progress)
 
 
 async def hand_over(

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import grpc
 
-from bench.client import connected
 from bench.figures import Goal, Report
-from bench.handover import POLITE, figures, hand_over
-from bench.processes import gateway
+from bench.handover import POLITE, between_two, figures
 from bench.progress import Progress
 from incumbent_backends import etcd_pb2 as pb
 from tests.servers import etcd
@@ -24,14 +22,7 @@ async def run(folder: Path, progress: Progress, *, quick: bool) -> Report:
     turns = 45 if quick else 210
     progress.begin("handover-etcd", 2 * turns)
     with etcd(memory=False) as server:
-        store = server.url()
-        async with (
-            gateway(folder, "one", store=store) as one,
-            gateway(folder, "two", store=store) as two,
-            connected(one.address) as first,
-            connected(two.address) as second,
-        ):
-            ours = await hand_over([first[0], second[0]], "bench/there", turns, progress)
+        ours = await between_two(folder, server.url(), turns, progress)
         theirs = await _election_service(server.address, turns, progress)
     found = [
         *figures("resign, two gateways on etcd://", ours, Goal(10)),

@@ -4,27 +4,15 @@ The binary is the one of scripts/consul. Its licence is the BUSL: it is for test
 """
 
 import json
-import shutil
-import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, Self
 
-from tests.servers.server import START, Missing, Server
-
-OWN = Path(__file__).parents[2] / ".tools/bin/consul"
-
-
-def consul_binary() -> str:
-    """The consul of scripts/consul, or else that of the PATH."""
-    found = str(OWN) if OWN.exists() else shutil.which("consul")
-    if found is None:
-        raise Missing("consul: not here; install Go 1.25 or later and run make setup")
-    return found
+from tests.processes import free_ports
+from tests.servers.server import START, Server, built
 
 
 class Consul(Server):
@@ -43,11 +31,11 @@ class Consul(Server):
         https: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
-        binary = consul_binary()
+        binary = built("consul")
         super().__init__(name)
         self.token = token
         self._waits = True
-        rpc, lan, self.https = _free_ports(3)
+        rpc, lan, self.https = free_ports(3)
         self.lan = f"127.0.0.1:{lan}"
         ports = {"http": self.port, "server": rpc, "serf_lan": lan, "serf_wan": -1, "dns": -1}
         ports |= {"grpc": -1, "grpc_tls": -1, "https": self.https if https else -1}
@@ -152,15 +140,6 @@ class Consul(Server):
 
 def _json(body: object) -> bytes:
     return json.dumps(body).encode()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody has, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 @contextmanager

@@ -5,36 +5,27 @@ An operator's words go by etcd's JSON gateway, which is on the port of its clien
 
 import base64
 import json
-import shutil
 import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tests.processes import free_port
-from tests.servers.server import START, Missing, Server
+from tests.servers.server import START, Server, built
 
 VERSIONS = ("etcd-3.5", "etcd-3.6")
-TOOLS = Path(__file__).parents[2] / ".tools/bin"
-
-
-def _binary(name: str) -> Path:
-    found = shutil.which(name, path=TOOLS) or shutil.which(name)
-    if found is None:
-        raise Missing(f"{name}: not built; install Go 1.25 or later and run make setup")
-    return Path(found)
 
 
 class Etcd(Server):
     """An etcd server; `flags` are its own, as auth_token_ttl=1."""
 
     def __init__(self, name: str = "etcd-3.6", *, memory: bool = True, **flags: object) -> None:
+        binary = built(name)
         super().__init__(name, memory=memory)
-        self._binary = _binary(name)
+        self._binary = binary
         self.peer = f"http://127.0.0.1:{free_port()}"
         self.member = self.folder.name
         self.flags = flags
@@ -56,7 +47,7 @@ class Etcd(Server):
             "initial-cluster-token": self.cluster[0].member,
             "log-level": "error",
         } | {name.replace("_", "-"): value for name, value in self.flags.items()}
-        return [str(self._binary), *(f"--{name}={value}" for name, value in flags.items())]
+        return [self._binary, *(f"--{name}={value}" for name, value in flags.items())]
 
     def remove(self) -> None:
         if self._runs:  # in good order, one of a cluster would wait for the others

@@ -18,8 +18,19 @@ MEMORY = Path("/dev/shm")  # Linux's files in memory
 ENOUGH = 1 << 30  # bytes free there, or the servers' data goes where other temporary files go
 
 
+TOOLS = Path(__file__).parents[2] / ".tools/bin"
+
+
 class Missing(Exception):
     """A store that cannot be had here; the text says what to install."""
+
+
+def built(name: str) -> str:
+    """The program of this name that `make stores` has built, or else that of the PATH."""
+    found = shutil.which(name, path=TOOLS) or shutil.which(name)
+    if found is None:
+        raise Missing(f"{name}: not built; install Go 1.25 or later and run make stores")
+    return found
 
 
 def _memory() -> Path | None:

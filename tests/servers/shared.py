@@ -1,48 +1,47 @@
 """The servers that the tests of one run share, by name."""
 
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 from tests.servers.consul import Consul
 from tests.servers.etcd import Etcd
 from tests.servers.postgres import External, Postgres
+from tests.servers.server import Server
 
 VARIABLE = "INCUMBENT_TEST_POSTGRES"
+Kind = TypeVar("Kind", bound=Server | External)
 
-_shared: dict[str, Postgres | External] = {}
-_consul: list[Consul] = []
-_etcds: dict[str, Etcd] = {}
+_shared: dict[str, Server | External] = {}
 
 
 def shared(name: str) -> Postgres | External:
-    """The server of this name for the whole test session; Missing fails the test that asked."""
-    if name not in _shared:
-        url = os.environ.get(VARIABLE)
-        if name == "postgres" and url:
-            _shared[name] = External(url)
-        else:
-            _shared[name] = Postgres(name).start()
-    return _shared[name]
+    """The PostgreSQL of this name for the whole test session; Missing fails who asked."""
+    url = os.environ.get(VARIABLE) if name == "postgres" else None
+    if url:
+        return _once(name, External, lambda: External(url))
+    return _once(name, Postgres, lambda: Postgres(name).start())
 
 
 def shared_consul() -> Consul:
     """The Consul of the whole test session, one for development."""
-    if not _consul:
-        _consul.append(Consul().start())
-    return _consul[0]
+    return _once("consul", Consul, lambda: Consul().start())
 
 
 def shared_etcd(name: str) -> Etcd:
     """The etcd of this name for the whole test session."""
-    if name not in _etcds:
-        _etcds[name] = Etcd(name).start()
-    return _etcds[name]
+    return _once(name, Etcd, lambda: Etcd(name).start())
+
+
+def _once(name: str, kind: type[Kind], start: Callable[[], Kind]) -> Kind:
+    if name not in _shared:
+        _shared[name] = start()
+    server = _shared[name]
+    assert isinstance(server, kind)
+    return server
 
 
 def stop_shared() -> None:
     """Stop what was started for the session."""
-    while _consul:
-        _consul.pop().remove()
-    while _etcds:
-        _etcds.popitem()[1].remove()
     while _shared:
         _shared.popitem()[1].remove()

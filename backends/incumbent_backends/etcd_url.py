@@ -1,8 +1,8 @@
 """The URL of an etcd store: where its members are, who we are there, and whom we trust."""
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import grpc
@@ -20,12 +20,13 @@ _MEMBER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>
 _FILES = ("ca", "cert", "key")
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Address:
     """What the URL says; `files` are those of TLS, None without it."""
 
     members: tuple[str, ...]
     user: str
-    password: str
+    password: str = field(repr=False)
     files: dict[str, str] | None
 
     def credentials(self) -> grpc.ChannelCredentials | None:

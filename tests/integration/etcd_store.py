@@ -87,6 +87,14 @@ def log_in(server: Etcd) -> None:
     server.token = str(server.say("auth/authenticate", name="root", password="r")["token"])
 
 
+def forget_tokens(server: Etcd) -> None:
+    """Have it forget who has authenticated, as it does when a token has expired."""
+    server.say("auth/disable")
+    server.token = ""
+    server.say("auth/enable")
+    log_in(server)
+
+
 def _b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 

@@ -132,7 +132,8 @@ async def test_a_move_never_shortens_and_the_longer_lease_goes(store: Etcd, name
         assert (await short.renew(keep)).survivors == frozenset(keep)
         assert len(leases_of(store, short)) == 2
         await short.release(moved)
-        await short.renew([Claim("own", own.token)])
+        for _ in range(2):  # found with nothing on it twice
+            await short.renew([Claim("own", own.token)])
         assert leases_of(store, short) == {int(short.session, 16)}
 
 

@@ -1,10 +1,9 @@
-"""Gateways on Consul: what holds of two gateways on a file, and what only a server can do."""
+"""Gateways on Consul: what hands and faults do to it, and what ends the start."""
 
 import asyncio
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,53 +11,23 @@ from grpc import StatusCode
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election, connected
-from tests.e2e import test_two_gateways
 from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.integration.consul_store import ACL, MANAGEMENT
 from tests.servers import Consul, consul, consul_cluster, shared_consul
+from tests.stores import gateways_at, gateways_on
 
 STORE = "consul"
 
-# The same tests as on a file; they take `gateways` from here.
-test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
-test_drain_with_another_gateway = test_two_gateways.test_drain_with_another_gateway
-test_a_rolling_restart = test_two_gateways.test_a_rolling_restart
-test_kill_9_of_a_gateway = test_two_gateways.test_kill_9_of_a_gateway
-test_kill_9_whose_leader_does_not_come_back = (
-    test_two_gateways.test_kill_9_of_a_gateway_whose_leader_does_not_come_back
-)
-test_a_frozen_gateway_whose_client_moves = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_moves
-)
-test_a_frozen_gateway_whose_client_stays = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_stays
-)
 
-
-@contextmanager
-def on(url: str, folder: Path) -> Iterator[Gateways]:
-    """Gateways on a Consul, ended with the block."""
-    gateways = Gateways(folder)
-    gateways.store = url
-    try:
-        yield gateways
-    finally:
-        gateways.stop_all()
+@pytest.fixture
+def store() -> Consul:
+    return shared_consul()
 
 
 @pytest.fixture
-def store() -> Iterator[Consul]:
-    server = shared_consul()
-    yield server
-    for session in server.sessions("incumbent/incumbent"):
-        server.call("PUT", f"/v1/session/destroy/{session}")
-    server.call("DELETE", "/v1/kv/incumbent/incumbent/?recurse")
-
-
-@pytest.fixture
-def gateways(store: Consul, tmp_path: Path) -> Iterator[Gateways]:
-    with on(store.url(), tmp_path) as gateways:
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    with gateways_on("consul", tmp_path) as gateways:
         yield gateways
 
 
@@ -124,7 +93,7 @@ async def test_a_restart_of_the_server_costs_no_term(
     tmp_path: Path, streams: Streams, figures: Figures
 ) -> None:
     """Fault 9: kill -9 of a Consul with a data folder, away for two seconds."""
-    with consul(data=True) as server, on(server.url(), tmp_path) as gateways:
+    with consul(data=True) as server, gateways_at(server.url(), tmp_path) as gateways:
         gateway = await gateways.launch("--backend-ttl", "15s")
         credential = a_credential()
         leader = await streams.candidate(gateway.grpc, an_election(), credential=credential, ttl=15)
@@ -151,7 +120,7 @@ async def test_a_cluster_without_a_leader(
     with consul_cluster() as cluster:
         leading = cluster.leader
         here, other = [member for member in cluster.members if member is not leading]
-        with on(here.url(), tmp_path) as gateways:
+        with gateways_at(here.url(), tmp_path) as gateways:
             gateway = await gateways.launch("--backend-ttl", "8s")
             election = an_election()
             leader = await streams.candidate(gateway.grpc, election, ttl=8)
@@ -176,7 +145,7 @@ async def test_a_cluster_without_a_leader(
 
 def test_what_will_not_do_ends_the_start(tmp_path: Path) -> None:
     secret = secrets.token_hex(8)
-    with consul(settings=ACL, token=MANAGEMENT) as server, on("", tmp_path) as gateways:
+    with consul(settings=ACL, token=MANAGEMENT) as server, gateways_at("", tmp_path) as gateways:
         wrong = gateways.refused(store=f"consul://:{secret}@{server.address}")
         assert "does not know this ACL token" in wrong
         short = gateways.refused("--backend-ttl", "2s", store=server.url(session_ttl_min="10s"))

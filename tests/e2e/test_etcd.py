@@ -1,4 +1,4 @@
-"""Gateways on etcd: what holds of two gateways on a file, and what hands and faults do to it."""
+"""Gateways on etcd: what hands and faults do to it, and what ends the start."""
 
 import asyncio
 import time
@@ -9,25 +9,10 @@ import pytest
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election, connected
-from tests.e2e import test_two_gateways
 from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.servers import Etcd, etcd_cluster, shared, shared_etcd
-
-# The same tests as on a file; they take `gateways` from here.
-test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
-test_drain_with_another_gateway = test_two_gateways.test_drain_with_another_gateway
-test_a_rolling_restart = test_two_gateways.test_a_rolling_restart
-test_kill_9_of_a_gateway = test_two_gateways.test_kill_9_of_a_gateway
-test_kill_9_whose_leader_does_not_come_back = (
-    test_two_gateways.test_kill_9_of_a_gateway_whose_leader_does_not_come_back
-)
-test_a_frozen_gateway_whose_client_moves = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_moves
-)
-test_a_frozen_gateway_whose_client_stays = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_stays
-)
+from tests.stores import gateways_on
 
 
 @pytest.fixture
@@ -36,15 +21,9 @@ def store() -> Etcd:
 
 
 @pytest.fixture
-def gateways(store: Etcd, tmp_path: Path) -> Iterator[Gateways]:
-    """Gateways of a namespace that no other test has."""
-    gateways = Gateways(tmp_path)
-    gateways.store = store.url()
-    try:
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    with gateways_on("etcd", tmp_path) as gateways:
         yield gateways
-    finally:
-        gateways.stop_all()
-        store.say("kv/deleterange", key="incumbent/", range_end="incumbent0")
 
 
 @pytest.mark.parametrize("hand", ["lease revoked", "key deleted", "key overwritten"])

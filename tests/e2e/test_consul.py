@@ -11,6 +11,7 @@ from grpc import StatusCode
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election, connected
+from tests.disks import filled, small_disk
 from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.integration.consul_store import ACL, MANAGEMENT
@@ -111,6 +112,39 @@ async def test_a_restart_of_the_server_costs_no_term(
         assert await next_one.leads() > token
         answer = await leader.answered()
         assert (answer.state, answer.term.token) == (pb.STATE_LEADING, token)
+
+
+async def test_a_full_disk(tmp_path: Path, streams: Streams) -> None:
+    """Fault 13: a leader of Consul that cannot write steps down; nothing is granted meanwhile."""
+    server = Consul(data=True)
+    try:
+        with (
+            small_disk(server.folder / "data", 32) as disk,
+            gateways_at(server.start().url(), tmp_path) as gateways,
+        ):
+            gateway = await gateways.launch("--backend-ttl", "3s")
+            leader = await streams.candidate(gateway.grpc, an_election(), ttl=10)
+            token = await leader.leads()
+            with filled(disk):
+                large = bytes(4096)  # more than the last page of Consul's log has room for
+                waiting = await streams.candidate(gateway.grpc, an_election(), ttl=10, value=large)
+                await leader.state(pb.STATE_JEOPARDY, 3 + 2)
+                line = await gateway.line("store trouble")
+                assert "Consul" in line["error"]
+                assert {each.state for each in waiting.heard} == {pb.STATE_WAITING}
+            async with asyncio.timeout(5):  # Consul may have its leader again in time, or not
+                while leader.ending is None and leader.heard[-1].state != pb.STATE_LEADING:
+                    await asyncio.sleep(0.02)
+            if leader.ending is None:
+                assert (await leader.answered()).term.token == token
+            else:
+                assert await leader.lost() == "BACKEND_LOST"
+            await asyncio.to_thread(gateway.serving)
+            successor = await streams.candidate(gateway.grpc, an_election())
+            assert await successor.leads() > token
+            server.kill()
+    finally:
+        server.remove()
 
 
 async def test_a_cluster_without_a_leader(

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from incumbent.v1 import election_service_pb2 as pb
-from tests.clients import Candidate, Streams, an_election, connected, now, seconds_of
+from tests.clients import Streams, an_election, connected, now, seconds_of
 from tests.e2e.test_two_gateways import assert_not_at_once
 from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
@@ -84,26 +84,16 @@ async def test_a_store_that_is_late_and_then_frozen_for_3_s(
         leader = await streams.candidate(one.grpc, an_election(), ttl=15)
         token = await leader.leads()
         proxy.answers.delay = 0.4
-        await trusts_again(leader, ttl)
+        await leader.believes_beyond(now() + ttl)
         proxy.answers.delay = 0.0
         proxy.answers.hold()
         frozen = now()
         await asyncio.sleep(3)
         proxy.answers.release()
-        await trusts_again(leader, ttl, frozen)
+        await leader.believes_beyond(frozen + ttl)
         assert {each.term.token for each in leader.heard if each.HasField("trust_for")} == {token}
         states = {pb.STATE_WAITING, pb.STATE_LEADING, pb.STATE_JEOPARDY}
         assert {each.state for each in leader.heard} <= states
-
-
-async def trusts_again(leader: Candidate, ttl: float, since: float | None = None) -> None:
-    """Wait until its trust tells of a renewal that began after this instant, now by default."""
-    since = now() if since is None else since
-    async with asyncio.timeout(ttl):
-        while leader.believes_until <= since + ttl:
-            await leader.answered()
-            assert leader.believes()
-            await asyncio.sleep(0.1)
 
 
 @on_servers

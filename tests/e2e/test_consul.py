@@ -1,20 +1,21 @@
 """Gateways on Consul: what hands and faults do to it, and what ends the start."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from grpc import StatusCode
 
 from incumbent.v1 import election_service_pb2 as pb
+from tests.certificates import authority, signed
 from tests.clients import Streams, a_credential, an_election, connected
 from tests.disks import filled, small_disk
 from tests.figures import Figures
 from tests.gateways import Gateways
-from tests.integration.consul_store import ACL, MANAGEMENT
+from tests.integration.consul_store import ACL, MANAGEMENT, token_for
 from tests.servers import Consul, consul, consul_cluster, shared_consul
 from tests.stores import gateways_at, gateways_on
 
@@ -178,13 +179,27 @@ async def test_a_cluster_without_a_leader(
 
 
 def test_what_will_not_do_ends_the_start(tmp_path: Path) -> None:
-    secret = secrets.token_hex(8)
-    with consul(settings=ACL, token=MANAGEMENT) as server, gateways_at("", tmp_path) as gateways:
-        wrong = gateways.refused(store=f"consul://:{secret}@{server.address}")
-        assert "does not know this ACL token" in wrong
+    ca, stranger, secret = authority(tmp_path), authority(tmp_path, "stranger"), str(uuid4())
+    made = signed(tmp_path, ca, "server", host="IP:127.0.0.1")
+    https = {"cert_file": str(made.certificate), "key_file": str(made.key)}
+    with (
+        consul(settings=ACL | {"tls": {"https": https}}, https=True, token=MANAGEMENT) as server,
+        gateways_at("", tmp_path) as gateways,
+    ):
+        few, _ = token_for(server, "")
+        encrypted = {"scheme": "consuls", "ca": str(ca.certificate)}
+        refused = [
+            (server.url(secret, **encrypted), "does not know this ACL token"),
+            (server.url(few, **encrypted), "lacks a right"),
+            (server.url(**encrypted | {"ca": str(stranger.certificate)}), "has signed Consul's"),
+        ]
+        for store, why in refused:
+            told = gateways.refused(store=store)
+            assert why in told
+            assert not any(word in told for word in (secret, few, MANAGEMENT))
         short = gateways.refused("--backend-ttl", "2s", store=server.url(session_ttl_min="10s"))
         assert "10s" in short
-        assert not any(secret in sentence for sentence in (wrong, short))
+        assert MANAGEMENT not in short
 
 
 def test_another_http_server_is_no_consul(gateways: Gateways) -> None:

@@ -6,13 +6,16 @@ import urllib.error
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
 from incumbent.v1 import election_service_pb2 as pb
+from tests.certificates import authority
 from tests.clients import Streams, a_credential, an_election, connected, now
 from tests.figures import Figures
 from tests.gateways import Gateways
+from tests.integration.etcd_store import tls, with_users
 from tests.servers import Etcd, etcd, etcd_cluster, shared, shared_etcd
 from tests.stores import gateways_at, gateways_on
 
@@ -158,3 +161,25 @@ def test_what_is_no_etcd_ends_the_start_and_no_password_is_told(
     told = gateways.refused(store=several)
     assert "this etcd knows none" in told
     assert "sesame" not in told
+
+
+def test_a_certificate_a_password_or_rights_that_will_not_do_end_the_start(
+    gateways: Gateways, tmp_path: Path
+) -> None:
+    ca, stranger, secret = authority(tmp_path), authority(tmp_path, "stranger"), token_hex(8)
+    server = Etcd(bcrypt_cost=4)
+    try:
+        tls(tmp_path, server, ca)
+        with_users(server.start())
+        refused = [
+            ("gate:g", stranger, "nobody in the URL's ca has signed etcd's certificate"),
+            (f"gate:{secret}", ca, "etcd refuses this user's password"),
+            ("nobody:n", ca, "this user lacks a right on Incumbent's keys in etcd"),
+        ]
+        for who, signer, why in refused:
+            at = f"etcds://{who}@{server.address}?ca={signer.certificate}"
+            told = gateways.refused(store=at)
+            assert why in told
+            assert not any(word in told for word in (secret, ":g@", ":n@"))
+    finally:
+        server.remove()

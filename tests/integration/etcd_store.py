@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -14,6 +16,7 @@ from incumbent_backends.api import Backend, Clock, Options, Rejected, Unavailabl
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.etcd import Etcd as Driver
 from incumbent_backends.etcd_terms import FAMILY
+from tests.certificates import Pair, signed
 from tests.integration.verbs import SECOND
 from tests.servers import Etcd
 
@@ -97,6 +100,16 @@ def forget_tokens(server: Etcd) -> None:
 
 def _b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def tls(folder: Path, server: Etcd, ca: Pair, *, client: bool = False) -> None:
+    """Give a server that has yet to start a certificate; with `client` it asks for one as well."""
+    made = signed(folder, ca, "server", host="IP:127.0.0.1")
+    server.scheme = "https"
+    server.flags = {"cert_file": made.certificate, "key_file": made.key}
+    if client:
+        server.flags |= {"client_cert_auth": "true", "trusted_ca_file": ca.certificate}
+    server.trust = ssl.create_default_context(cafile=str(ca.certificate))
 
 
 @asynccontextmanager

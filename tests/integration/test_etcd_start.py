@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +12,14 @@ import pytest
 from incumbent_backends.api import Backend, Claim, Rejected, Unavailable
 from incumbent_backends.etcd_client import AUTHENTICATE, Client, Link
 from incumbent_backends.etcd_url import parse_url
-from tests.certificates import Pair, authority, signed
+from tests.certificates import authority, signed
 from tests.integration.etcd_store import (
     answering,
     build,
     eventually,
     forget_tokens,
     refusal,
+    tls,
     with_users,
 )
 from tests.integration.verbs import SECOND, lead, move, watching
@@ -180,15 +180,6 @@ async def test_a_password_that_changes_is_unavailable_and_recovers(
         finally:
             guarded.say("auth/user/changepw", name="gate", password="g")
         assert (await eventually(lambda: backend.renew([claim]))).survivors == {claim}
-
-
-def tls(folder: Path, server: Etcd, ca: Pair, *, client: bool = False) -> None:
-    made = signed(folder, ca, "server", host="IP:127.0.0.1")
-    server.scheme = "https"
-    server.flags = {"cert_file": made.certificate, "key_file": made.key}
-    if client:
-        server.flags |= {"client_cert_auth": "true", "trusted_ca_file": ca.certificate}
-    server.trust = ssl.create_default_context(cafile=str(ca.certificate))
 
 
 async def test_tls_and_a_clients_certificate(tmp_path: Path, namespace: str) -> None:

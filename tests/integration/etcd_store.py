@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,6 +21,8 @@ from tests.integration.verbs import SECOND
 from tests.servers import Etcd
 
 T = TypeVar("T")
+
+SOON: dict[str, Any] = {"election_timeout": 100, "heartbeat_interval": 10}  # back sooner
 
 
 def build(

@@ -8,9 +8,10 @@ from contextlib import suppress
 
 import pytest
 
+from incumbent_backends import etcd_watch
 from incumbent_backends.api import Claim, Term, Unavailable
 from incumbent_backends.etcd_watch import EtcdWatch
-from tests.integration.etcd_store import build, eventually, key, leases_of
+from tests.integration.etcd_store import SOON, build, eventually, key, leases_of
 from tests.integration.verbs import SECOND, lead, move, watching
 from tests.proxies import proxied
 from tests.servers import Etcd, etcd, shared_etcd
@@ -168,14 +169,18 @@ async def test_five_thousand_terms_cost_one_renewal(namespace: str) -> None:
         assert (await backend.renew([])).survivors == frozenset()
 
 
-async def test_a_watch_that_is_quiet_is_no_silent_one(namespace: str) -> None:
+async def test_a_watch_that_is_quiet_is_no_silent_one(
+    namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Etcd tells its progress when asked: a quiet namespace is not given up."""
+    monkeypatch.setattr(etcd_watch, "ASK_EVERY", 0.25)
+    monkeypatch.setattr(etcd_watch, "SILENCE", 1.5)
     async with (
         build(shared_etcd("etcd-3.5").url(), namespace) as backend,
         watching(backend) as watch,
     ):
         with pytest.raises(TimeoutError):
-            await watch.until("e", 1, 5.5)
+            await watch.until("e", 1, 2.0)
 
 
 async def test_a_frozen_server_ends_the_watch_and_recovers(namespace: str) -> None:
@@ -192,7 +197,7 @@ async def test_a_frozen_server_ends_the_watch_and_recovers(namespace: str) -> No
 
 
 async def test_kill_9_takes_no_token_back(namespace: str) -> None:
-    with etcd() as server:
+    with etcd(**SOON) as server:
         async with build(server.url(), namespace) as backend:
             tokens = []
             for _ in range(4):

@@ -14,6 +14,7 @@ from incumbent_backends.etcd_client import AUTHENTICATE, Client, Link
 from incumbent_backends.etcd_url import parse_url
 from tests.certificates import authority, signed
 from tests.integration.etcd_store import (
+    SOON,
     answering,
     build,
     eventually,
@@ -222,18 +223,18 @@ async def test_an_old_etcd_is_refused(namespace: str, monkeypatch: pytest.Monkey
 
 async def test_a_ttl_granted_is_not_the_one_asked_for(namespace: str) -> None:
     """Etcd's floor is one and a half of its election timeouts; limits and promises say so."""
-    with etcd(election_timeout=4000, heartbeat_interval=400) as server:
+    with etcd(election_timeout=2000, heartbeat_interval=200) as server:
         async with build(server.url(), namespace, backend_ttl=2 * SECOND) as backend:
-            assert backend.limits.min_backend_ttl == 6 * SECOND
-            assert 2 * SECOND + backend.limits.expiry_slack == 7 * SECOND
+            assert backend.limits.min_backend_ttl == 3 * SECOND
+            assert 2 * SECOND + backend.limits.expiry_slack == 4 * SECOND
             renewal = await backend.renew([])
-            assert renewal.good_until == 1000.0 + 6.0  # of a clock that stands still at 1000
-            assert (await lead(backend)).backend_ttl == 6 * SECOND
+            assert renewal.good_until == 1000.0 + 3.0  # of a clock that stands still at 1000
+            assert (await lead(backend)).backend_ttl == 3 * SECOND
             await backend.renew([])
 
 
 async def test_another_cluster_at_the_same_address_grants_nothing(namespace: str) -> None:
-    with etcd() as one, etcd() as other:
+    with etcd(**SOON) as one, etcd(**SOON) as other:
         async with build(one.url(), namespace) as backend:
             term = await lead(backend)
             one.stop()

@@ -91,7 +91,7 @@ class Client:
         self._linking = asyncio.Lock()
         self._next = 0
         self._cluster = 0
-        self.raft_term = 0  # the newest that an answer has told
+        self.raft_term = 0  # as of the last call that the cluster's majority has answered
         self._opened = False
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -125,16 +125,16 @@ class Client:
                     raise
                 await self.renew_token(link, token)
             else:
-                self.check(answer)
+                self.raft_term = self.check(answer)
                 return answer
         raise AssertionError("the second time returns or raises")
 
-    def check(self, answer: Any) -> None:
-        """Insist that an answer comes from the cluster of the start; take in its raft term."""
+    def check(self, answer: Any) -> int:
+        """Insist that an answer comes from the cluster of the start; return its raft term."""
         if answer.header.cluster_id != self._cluster:
             self._leave(self._link)
             raise Unavailable("another etcd cluster answers than at the start: not used")
-        self.raft_term = max(self.raft_term, answer.header.raft_term)
+        return int(answer.header.raft_term)
 
     async def _ask(self, link: Link, method: Method[Q, A], request: Q) -> A:
         began = time.monotonic()

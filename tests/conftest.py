@@ -1,4 +1,4 @@
-"""Options of the whole test suite, and the end of the stores that it shares."""
+"""Options of the whole test suite, and the end of the processes that it shares."""
 
 import signal
 
@@ -6,6 +6,7 @@ import pytest
 
 from tests import servers
 from tests.figures import figures, pytest_runtest_logreport, pytest_terminal_summary
+from tests.nursery import NURSERY
 
 __all__ = ["figures", "pytest_runtest_logreport", "pytest_terminal_summary"]
 
@@ -57,4 +58,5 @@ def _store(item: pytest.Item) -> str | None:
 
 
 def pytest_unconfigure() -> None:
+    NURSERY.close()
     servers.stop_shared()

@@ -177,7 +177,8 @@ def _bury(there: int, pid: int, end: int) -> None:
 
 
 if __name__ == "__main__":
-    # Every driver: whatever a gateway imports later it would import for itself alone.
+    # gRPC first, by the package that keeps it quiet; then every driver, as whatever a gateway
+    # imports later it would import for itself alone.
     import incumbent_backends.consul
     import incumbent_backends.etcd
     import incumbent_backends.memory

@@ -179,6 +179,7 @@ def _bury(there: int, pid: int, end: int) -> None:
 if __name__ == "__main__":
     # gRPC first, by the package that keeps it quiet; then every driver, as whatever a gateway
     # imports later it would import for itself alone.
+    import incumbent  # noqa: F401
     import incumbent_backends.consul
     import incumbent_backends.etcd
     import incumbent_backends.memory

@@ -18,7 +18,6 @@ from incumbent_backends.bids import Bid, Step, decide
 from incumbent_backends.etcd_client import RANGE, TXN, Client
 from incumbent_backends.etcd_leases import Leases
 from incumbent_backends.etcd_terms import (
-    FAMILY,
     Space,
     delete,
     found,
@@ -61,7 +60,7 @@ class LeaseSession:
             self._under_way.ending.clear()
             return Renewal(frozenset(), self._leases.good_until)
         moves = Counter(self._leases.moves)
-        hanging = await self.hanging(self._leases.first)
+        hanging = await self.hanging()
         if self._client.raft_term != kept.raft_term:
             raise Unavailable("etcd has changed its leader meanwhile")
         self._under_way.ending.intersection_update(hanging)
@@ -71,8 +70,12 @@ class LeaseSession:
         await self._shed(hanging, moves)
         return Renewal(frozenset(hanging.keys() - ended), kept.good_until)
 
-    async def hanging(self, first: int) -> dict[Claim, Hanging]:
-        """All that hangs on this session now."""
+    async def hanging(self) -> dict[Claim, Hanging]:
+        """All that hangs on this session now, on leases that are kept alive.
+
+        One that was given up and could not be ended may still have a late move land on it; who
+        counted that as living would promise what nobody renews.
+        """
         listed = await self._client.call(
             RANGE,
             pb.RangeRequest(key=self._space.terms, range_end=self._space.end, keys_only=True),
@@ -82,7 +85,7 @@ class LeaseSession:
                 kv.key, kv.lease, kv.mod_revision
             )
             for kv in listed.kvs
-            if first <= kv.lease < first + FAMILY
+            if kv.lease in self._leases.granted
         }
 
     async def _shed(self, hanging: dict[Claim, Hanging], moves: Counter[int]) -> None:

@@ -9,7 +9,7 @@ from incumbent_backends import etcd_pb2 as pb
 from incumbent_backends.api import Claim, Renewal, Term, Unavailable
 from incumbent_backends.etcd_client import KEEP_ALIVE
 from incumbent_backends.etcd_session import Hanging, LeaseSession
-from tests.integration.etcd_store import build
+from tests.integration.etcd_store import build, leases_of
 from tests.integration.verbs import SECOND, lead, move
 from tests.proxies import proxied
 from tests.servers import Etcd, shared_etcd
@@ -37,8 +37,8 @@ async def test_a_move_beside_a_renewal_keeps_the_lease_that_it_goes_to(
             await short.renew([])
         look = LeaseSession.hanging
 
-        async def and_then_move(session: LeaseSession, lease: int) -> dict[Claim, Hanging]:
-            hanging = await look(session, lease)
+        async def and_then_move(session: LeaseSession) -> dict[Claim, Hanging]:
+            hanging = await look(session)
             assert (await move(short, second)).term is not None
             return hanging
 
@@ -69,6 +69,22 @@ async def test_the_longer_lease_outlives_a_first_one_that_died(store: Etcd, name
         back = (await move(short, moved)).term
         assert back is not None
         assert (back.token, back.session) == (term.token, short.session)
+
+
+async def test_what_hangs_on_a_lease_that_was_given_up_is_no_survivor(
+    store: Etcd, namespace: str
+) -> None:
+    """Nobody renews it any more; it ends by itself, not before what others have promised."""
+    async with (
+        build(store.url(), namespace, backend_ttl=30 * SECOND) as long,
+        build(store.url(), namespace, backend_ttl=5 * SECOND) as short,
+    ):
+        moved = (await move(short, await lead(long))).term
+        assert moved is not None
+        (longer,) = leases_of(store, short) - {short._leases.first}
+        del short._leases.granted[longer]  # as before an end of it that fails
+        assert (await short.renew([Claim("e", moved.token)])).survivors == frozenset()
+        assert (await long.read("e")).term == moved
 
 
 async def test_renewals_side_by_side_open_one_session(store: Etcd, namespace: str) -> None:
@@ -133,8 +149,8 @@ async def test_a_leader_that_changed_since_the_keepalive(
     async with build(store.url(), namespace) as backend:
         look = LeaseSession.hanging
 
-        async def in_another_term(session: LeaseSession, first: int) -> dict[Claim, Hanging]:
-            hanging = await look(session, first)
+        async def in_another_term(session: LeaseSession) -> dict[Claim, Hanging]:
+            hanging = await look(session)
             backend._client.raft_term += 1
             return hanging
 

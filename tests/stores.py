@@ -16,6 +16,14 @@ from tests.gateways import Gateways
 from tests.integration.advisory_store import locks
 from tests.servers import shared, shared_consul, shared_etcd
 
+SERVERS = {  # by which --store chooses
+    "sqlite": "sqlite",
+    "postgres": "postgres",
+    "postgres+advisory": "postgres",
+    "etcd": "etcd-3.6",
+    "consul": "consul",
+}
+
 
 def on(*names: str) -> pytest.MarkDecorator:
     """Run a test on each of these stores."""

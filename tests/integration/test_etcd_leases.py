@@ -7,7 +7,7 @@ import pytest
 from incumbent_backends import etcd_leases
 from incumbent_backends import etcd_pb2 as pb
 from incumbent_backends.api import Claim, Renewal, Term, Unavailable
-from incumbent_backends.etcd_client import KEEP_ALIVE
+from incumbent_backends.etcd_client import KEEP_ALIVE, TXN
 from incumbent_backends.etcd_session import Hanging, LeaseSession
 from tests.integration.etcd_store import build, leases_of
 from tests.integration.verbs import SECOND, lead, move
@@ -51,6 +51,39 @@ async def test_a_move_beside_a_renewal_keeps_the_lease_that_it_goes_to(
         claim = Claim("second", second.token)
         for _ in range(3):
             assert (await short.renew([claim])).survivors == {claim}
+
+
+async def test_a_move_that_was_given_up_may_land_during_the_next_renewal(
+    store: Etcd, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        build(store.url(), namespace, backend_ttl=30 * SECOND) as long,
+        build(store.url(), namespace, backend_ttl=5 * SECOND) as short,
+    ):
+        term = await lead(long)
+        on_its_way: asyncio.Queue[pb.TxnRequest] = asyncio.Queue()
+        look = LeaseSession.hanging
+
+        async def unanswered(_: LeaseSession, write: pb.TxnRequest, __: bytes) -> None:
+            on_its_way.put_nowait(write)
+            await asyncio.Event().wait()
+
+        async def and_then_it_lands(session: LeaseSession) -> dict[Claim, Hanging]:
+            hanging = await look(session)
+            assert (await session._client.call(TXN, write)).succeeded
+            return hanging
+
+        with monkeypatch.context() as patched:
+            patched.setattr(LeaseSession, "_write", unanswered)
+            moving = asyncio.create_task(move(short, term))
+            write = await on_its_way.get()
+            moving.cancel()
+            await asyncio.wait([moving])
+        with monkeypatch.context() as patched:
+            patched.setattr(LeaseSession, "hanging", and_then_it_lands)
+            await short.renew([Claim("e", None)])
+        claim = Claim("e", term.token)
+        assert (await short.renew([claim])).survivors == {claim}
 
 
 async def test_the_longer_lease_outlives_a_first_one_that_died(store: Etcd, namespace: str) -> None:

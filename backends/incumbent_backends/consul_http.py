@@ -9,12 +9,14 @@ import ssl
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from incumbent_backends.api import BackendError, Unavailable
 from incumbent_backends.consul_errors import passing, refused, to_mend, unreachable
 from incumbent_backends.consul_url import Address
+from incumbent_backends.who_answers import heard, stranger
 
 ANSWER = 5.0  # seconds in which a call is answered, tries included, or given up
 _CONNECT = 3.0
@@ -175,6 +177,14 @@ class Agent:
         if refusal is not None:
             raise refusal
         return Answer(status, int(index) if index.isdecimal() else 0, content)
+
+    async def stranger(self) -> str | None:
+        """Say what answers there, if that is known not to be a Consul as the URL has it."""
+        place = urlsplit(self._address.base)
+        assert place.hostname is not None
+        assert place.port is not None
+        spoken = await heard(place.hostname, place.port)
+        return stranger(spoken, "a Consul", "consul", tls=self._address.has_tls)
 
     def unfit(self, sentence: str) -> BackendError:
         """What only an operator can mend."""

@@ -68,7 +68,13 @@ class Space:
         await self.tree(Pool.WORK)
 
     async def _insist_on_consul(self) -> None:
-        answer = await self.agent.call(Pool.WORK, "GET", "/v1/status/leader")
+        try:
+            answer = await self.agent.call(Pool.WORK, "GET", "/v1/status/leader")
+        except Unavailable as error:
+            sentence = await self.agent.stranger()
+            if sentence is None:
+                raise
+            raise self.agent.unfit(sentence) from error
         try:
             leader = json.loads(answer.body) if answer.status == 200 else None
         except (ValueError, RecursionError):

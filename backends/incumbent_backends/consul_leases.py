@@ -158,9 +158,10 @@ class Leases:
             "ServiceChecks": [],
         }
         made = await self._agent.call(pool, "PUT", "/v1/session/create", {}, wanted)
-        if made.status != 200:
+        named = made.json() if made.status == 200 else None
+        if not isinstance(named, dict) or not named.get("ID"):
             raise self._agent.unfit("Consul opens no session here")
-        lease = Lease(str(made.json()["ID"]), ttl, began)
+        lease = Lease(str(named["ID"]), ttl, began)
         try:
             await self._verify(lease, pool)
         except BackendError:

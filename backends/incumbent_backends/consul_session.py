@@ -105,15 +105,16 @@ class ConsulSession:
             entry = await self._space.entry(bid.election)
             step = decide(entry.term, bid, session)
             if step is Step.NOTHING and not self._under_way.doubtful(entry.term, bid, session):
-                return self._seen(entry, session)
+                return self._seen(entry, bid, session)
             written = await self._write(step, bid, entry, session)
             if written is not None:
                 return written.snapshot()
         raise Unavailable(f"election {bid.election} changed too often while it was bid for")
 
-    def _seen(self, entry: Entry, session: str) -> Snapshot:
-        """What a bid has found; one of this session's own is no win if its lock is given up."""
-        if entry.term is not None and entry.term.session == session:
+    def _seen(self, entry: Entry, bid: Bid, session: str) -> Snapshot:
+        """What a bid has found; its own term is no win if nobody renews the lock any more."""
+        term = entry.term
+        if term is not None and (term.holder, term.session) == (bid.holder, session):
             self.leases.kept(entry.lock)
         return entry.snapshot()
 

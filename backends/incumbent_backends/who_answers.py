@@ -5,6 +5,7 @@ which is waited for. So only what has positively been recognised as something el
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -65,7 +66,8 @@ async def _speaks_postgres(host: str, port: int) -> bool:
 
 
 async def _speaks_http1(host: str, port: int) -> bool:
-    return (await _answer(host, port, _HTTP1)).startswith(b"HTTP/")
+    answer = await _answer(host, port, _HTTP1)
+    return re.match(rb"HTTP/1\.. [1-4]", answer) is not None  # 5: a proxy with nobody behind it
 
 
 async def _speaks_http2(host: str, port: int) -> bool:

@@ -261,9 +261,9 @@ async def test_a_query_that_stays_silent_blinds_nobody(server: Consul, namespace
         before.blind = True
         async with watching(blind) as watch:
             term = await lead(other)
-            await watch.until("e", term.token, seconds=consul_watch.POLL + 0.5)
+            await watch.until("e", term.token, seconds=consul_watch.POLL + 1.5)
             await other.release(term)
-            await watch.until("e", None, seconds=consul_watch.POLL + 0.5)
+            await watch.until("e", None, seconds=consul_watch.POLL + 1.5)
 
 
 async def test_an_index_that_goes_back_tells_no_step_back(server: Consul, namespace: str) -> None:

@@ -294,6 +294,16 @@ async def test_a_session_that_will_not_do_is_not_left_behind(
     assert not server.sessions(f"incumbent/{namespace}")
 
 
+@pytest.mark.parametrize("body", ["[]", "{}", '{"ID": ""}'])
+async def test_what_names_no_session_opened_none(server: Consul, namespace: str, body: str) -> None:
+    async with front(server.address) as before:
+        before.answers = lambda request: (
+            web.Response(text=body) if "session/create" in request.path else None
+        )
+        with pytest.raises(Rejected, match="opens no session"):
+            await build(at(before.target), namespace).__aenter__()
+
+
 async def test_a_watch_that_cannot_be_closed_does_not_keep_the_session(
     server: Consul, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

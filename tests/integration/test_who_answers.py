@@ -41,6 +41,7 @@ async def test_the_stores_are_heard() -> None:
         lambda told: b"" if told else b"SSH-2.0-OpenSSH_9.2\r\n",
         lambda told: b"" if told else b"220 mail ESMTP\r\n",
         lambda told: b"-ERR unknown command\r\n" if told else b"",
+        lambda told: b"HTTP/1.1 502 Bad Gateway\r\n\r\n" if told else b"",
     ],
 )
 async def test_what_is_not_known_is_nobody(

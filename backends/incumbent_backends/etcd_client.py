@@ -15,9 +15,9 @@ from google.protobuf.message import Message
 
 from incumbent_backends import etcd_pb2 as pb
 from incumbent_backends.api import BackendError, Rejected, Unavailable
-from incumbent_backends.etcd_cause import cause
 from incumbent_backends.etcd_errors import is_elsewhere, is_stale, to_mend, translate
 from incumbent_backends.etcd_url import Address
+from incumbent_backends.who_answers import heard, stranger
 
 Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -223,7 +223,10 @@ class Client:
             await channel.close()
             told = self.translate(error)
             if not self._opened and isinstance(told, Unavailable):
-                sentence = await cause(member, tls=self._credentials is not None)
+                host, _, port = member.rpartition(":")
+                spoken = await heard(host.strip("[]"), int(port))
+                tls = self._credentials is not None
+                sentence = stranger(spoken, "an etcd", "etcd", tls=tls)
                 told = told if sentence is None else Rejected(sentence)
             raise told from error
         except BaseException:

@@ -54,7 +54,10 @@ class LeaseSession:
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
         """One round of keepalives and one list of the namespace, without its records."""
-        keep, mark = tuple(keep), self._under_way.mark
+        with self._under_way.renewing() as mark:
+            return await self._renew(tuple(keep), mark)
+
+    async def _renew(self, keep: Collection[Claim], mark: int) -> Renewal:
         kept = await self._leases.keep_alive(reopen=True)
         if kept is None:
             self._under_way.ending.clear()

@@ -45,7 +45,11 @@ UNREADABLE = [
     "etcd://host/path",
     "etcd://user@host",
     "etcd://host?ca=/x",
-    "etcds://host?trust=/x",
+    "etcds://host?trust=/secret",
+    "etcds://host?secret",
+    "etcds://host?ca=",
+    "etcds://host?ca=/x&ca=/y",
+    "etcd://a..b",
     "etcds://host?cert=/x",
     "etcd://u:secret@host:port",
 ]

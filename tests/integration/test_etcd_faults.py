@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import time
 import urllib.error
 from contextlib import suppress
@@ -66,6 +67,29 @@ async def test_a_key_overwritten_by_hand(store: Etcd, namespace: str, value: str
             assert (await one.read("e")).term is None
             assert (await one.renew([Claim("e", term.token)])).survivors == frozenset()
             assert (await lead(two)).token > term.token
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["[" * 100_000, {"candidate": "\ud800"}, {"attempt": 2**63}, {"backend_ttl_ms": 10**400}],
+    ids=["nested without end", "half a character", "beyond 63 bits", "beyond all"],
+)
+async def test_garbage_on_a_living_lease_is_no_term_and_blinds_nobody(
+    store: Etcd, namespace: str, garbage: str | dict[str, object]
+) -> None:
+    async with build(store.url(), namespace) as one, build(store.url(), namespace) as two:
+        term = await lead(one)
+        (kv,) = store.say("kv/range", key=key(namespace, "e"))["kvs"]
+        record = json.loads(base64.b64decode(kv["value"]))
+        value = garbage if isinstance(garbage, str) else json.dumps(record | garbage)
+        async with watching(two) as watch:
+            store.say("kv/put", key=key(namespace, "f"), value=value, lease=kv["lease"])
+            assert (await one.read("f")).term is None
+            theirs = await lead(two, "f")
+            assert theirs.token > term.token
+            await watch.until("f", theirs.token, 1.0)
+        async with watching(two) as anew:
+            assert anew.first == {"e": term, "f": theirs}
 
 
 async def test_a_key_deleted_by_hand(store: Etcd, namespace: str) -> None:

@@ -1,25 +1,25 @@
-"""A load generator that costs next to nothing: Campaign streams over HTTP/2, by hand.
+"""A load generator that costs next to nothing: gRPC streams over HTTP/2, by hand.
 
 grpc.aio needs as much CPU for a message as a bare server does, so on few cores it would measure
-itself. This one knows only what it needs: it opens streams, and to each message that comes in it
-sends the next heartbeat at once. Windows are opened so wide at the start that none runs out; what
-it sends is one small message a stream at a time, which no server holds back.
+itself. This one knows only what it needs. Windows are opened so wide at the start that none runs
+out; what it sends is one small message a stream at a time, which no server holds back.
 """
 
 import asyncio
 import struct
-from collections.abc import Callable
-from typing import Final
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
 
-from incumbent.v1 import election_service_pb2 as pb
+from google.protobuf.message import Message
 
 _DATA, _HEADERS, _RST, _SETTINGS, _PING, _GOAWAY = 0, 1, 3, 4, 6, 7
 _ACK = _END_STREAM = 1
 _END_HEADERS = 4
+_CANCEL = (8).to_bytes(4, "big")
 _WIDEST: Final = 2**31 - 1
 _NO_PUSH_WIDE_STREAMS = struct.pack(">HIHI", 2, 0, 4, _WIDEST)
 _HEAD = struct.Struct(">HBBBI")  # length in 2 + 1 bytes, type, flags, stream
-_PATH = b"/incumbent.v1.ElectionService/Campaign"
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -30,53 +30,61 @@ def _text(data: bytes) -> bytes:
     return bytes([len(data)]) + data
 
 
-# HPACK without compression: POST, http, path and authority by their static names, the rest spelled.
-_REQUEST = b"".join((
-    b"\x83\x86\x04", _text(_PATH), b"\x01", _text(b"localhost"),
-    b"\x00", _text(b"content-type"), _text(b"application/grpc"),
-    b"\x00", _text(b"te"), _text(b"trailers"),
-))  # fmt: skip
+def _request(method: str) -> bytes:
+    """HPACK without compression: what has a static number by it, the rest spelled."""
+    path = f"/incumbent.v1.ElectionService/{method}".encode()
+    return b"".join((
+        b"\x83\x86\x04", _text(path), b"\x01", _text(b"localhost"),
+        b"\x00", _text(b"content-type"), _text(b"application/grpc"),
+        b"\x00", _text(b"te"), _text(b"trailers"),
+    ))  # fmt: skip
 
 
 class Stream:
-    """One Campaign stream; it leads once `leading` is done, and beats while its connection does."""
+    """One gRPC stream; what it makes of a message is for the kinds of it to say."""
 
-    __slots__ = ("_connection", "_number", "answered", "ended", "last", "leading", "sequence")
+    method = ""
 
-    def __init__(self, connection: "Connection", number: int) -> None:
-        self._connection = connection
-        self._number = number
-        self.sequence = 0
-        self.answered = 0
-        self.last = b""
+    def __init__(self) -> None:
         self.ended = False
-        self.leading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._connection: Connection | None = None
+        self._number = 0
+
+    def attach(self, connection: "Connection", number: int) -> None:
+        """Belong to a connection."""
+        self._connection, self._number = connection, number
 
     def take(self, message: bytes) -> bytes:
         """Take in a response; return what to send next, if anything."""
-        self.last = message
-        if not self.leading.done():
-            if pb.CampaignResponse.FromString(message).state == pb.STATE_LEADING:
-                self.leading.set_result(None)
-            return b""
-        self.answered += 1
-        return self.beat() if self._connection.beating() else b""
+        raise NotImplementedError
 
-    def beat(self) -> bytes:
-        """Make the frame of the next heartbeat."""
-        self.sequence += 1
-        return self.message(pb.CampaignRequest(heartbeat=pb.Heartbeat(sequence=self.sequence)))
+    def end(self) -> None:
+        """The server has ended it."""
+        self.ended = True
 
-    def message(self, request: pb.CampaignRequest) -> bytes:
+    def message(self, request: Message, *, last: bool = False) -> bytes:
+        """Make the frame of a request; nothing follows the last one."""
         body = request.SerializeToString()
-        return _frame(_DATA, 0, self._number, b"\x00" + len(body).to_bytes(4, "big") + body)
+        content = b"\x00" + len(body).to_bytes(4, "big") + body
+        return _frame(_DATA, _END_STREAM if last else 0, self._number, content)
+
+    def send(self, frames: bytes) -> None:
+        """Send frames on its connection."""
+        assert self._connection is not None
+        self._connection.send(frames)
+
+    def cancel(self) -> None:
+        """Give it up."""
+        self.send(_frame(_RST, 0, self._number, _CANCEL))
+
+
+Kind = TypeVar("Kind", bound=Stream)
 
 
 class Connection(asyncio.Protocol):
-    """One HTTP/2 connection and its streams. `beating` says whether heartbeats go on."""
+    """One HTTP/2 connection and its streams."""
 
-    def __init__(self, beating: Callable[[], bool]) -> None:
-        self.beating = beating
+    def __init__(self) -> None:
         self.streams: dict[int, Stream] = {}
         self._transport: asyncio.Transport | None = None
         self._unread = b""
@@ -92,12 +100,13 @@ class Connection(asyncio.Protocol):
             + _frame(8, 0, 0, wider)
         )
 
-    def enter(self, request: pb.Enter) -> Stream:
-        """Open a stream and enter."""
+    def open(self, stream: Kind, request: Message, *, half_close: bool = False) -> Kind:
+        """Open a stream with its first message, which is the last one where it is half-closed."""
         number = 2 * len(self.streams) + 1
-        stream = self.streams[number] = Stream(self, number)
-        entering = stream.message(pb.CampaignRequest(enter=request))
-        self.send(_frame(_HEADERS, _END_HEADERS, number, _REQUEST) + entering)
+        stream.attach(self, number)
+        self.streams[number] = stream
+        head = _frame(_HEADERS, _END_HEADERS, number, _request(stream.method))
+        self.send(head + stream.message(request, last=half_close))
         return stream
 
     def send(self, frames: bytes) -> None:
@@ -149,9 +158,21 @@ class Connection(asyncio.Protocol):
         return answers
 
     def _ended(self, number: int) -> None:
-        """A server never ends such a stream by itself: whoever waits for it hears of it."""
-        gone = self.streams.values() if number == 0 else [self.streams[number]]
-        for stream in gone:
-            stream.ended = True
-            if not stream.leading.done():
-                stream.leading.set_exception(ConnectionError("the server ended a stream"))
+        """Tell the stream; 0: all of them."""
+        for stream in self.streams.values() if number == 0 else [self.streams[number]]:
+            if not stream.ended:
+                stream.end()
+
+
+@asynccontextmanager
+async def connections(address: str, count: int) -> AsyncIterator[Sequence[Connection]]:
+    """Open so many connections to a server."""
+    host, _, port = address.rpartition(":")
+    loop, made = asyncio.get_running_loop(), []
+    try:
+        for _ in range(count):
+            made.append((await loop.create_connection(Connection, host, int(port)))[1])
+        yield made
+    finally:
+        for connection in made:
+            connection.close()

@@ -40,9 +40,19 @@ class Candidate:
     def __init__(self, stub: Stub, election: str, *, keep: bool = False, ttl: int = 10) -> None:
         self._call = stub.Campaign()
         self._sequence = 0
-        self._enter = pb.Enter(election=election, ttl=duration_pb2.Duration(seconds=ttl))
+        self._enter = pb.Enter(
+            election=election, ttl=duration_pb2.Duration(seconds=ttl), attempt=1
+        )
         if keep:
             self._enter.credential = secrets.token_urlsafe(24)
+
+    def again(self, stub: Stub, token: int) -> "Candidate":
+        """Go on with the term of this token on a new stream."""
+        candidate = Candidate(stub, self._enter.election)
+        candidate._enter.CopyFrom(self._enter)
+        candidate._enter.attempt = self._enter.attempt + 1
+        candidate._enter.resume_token = token
+        return candidate
 
     async def enter(self) -> None:
         await self._call.write(pb.CampaignRequest(enter=self._enter))

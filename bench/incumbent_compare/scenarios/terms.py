@@ -1,0 +1,122 @@
+"""Thousands of terms held on one gateway: what the store, the memory and the CPU have to do.
+
+KEEP: every client sends heartbeats at the pace that the gateway asks for. Half-closed: nothing is
+sent after `enter`; the open stream is the proof of life.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from incumbent_compare import goals
+from incumbent_compare.goals import with_goals
+from incumbent_compare.processes import Server
+from incumbent_compare.results import Quantity, Series, Way
+from incumbent_compare.setting import Meter, Setting, quantity
+from incumbent_compare.streams import Campaign, lead
+from incumbent_compare.targets import Count
+from incumbent_compare.wire import connections
+
+CONNECTIONS = 50
+SETTLE = 2.0  # seconds after the last one leads
+
+
+async def waits(setting: Setting) -> list[Series]:
+    """Hold them, each number on a gateway of its own."""
+    target, found = setting.target, []
+    for keep, numbers in ((True, setting.sizes.kept), (False, setting.sizes.half_closed)):
+        for number in dict.fromkeys(min(number, target.terms) for number in numbers):
+            found.append(await _hold(setting, number, keep=keep))
+    return found
+
+
+@dataclass(slots=True)
+class _Held:
+    """One value a repetition."""
+
+    lost: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    beats: list[int] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+
+
+async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
+    sizes = setting.sizes
+    async with (
+        setting.gateways() as (gateway,),
+        connections(gateway.address, CONNECTIONS) as made,
+    ):
+        await lead(made, (f"terms/warm/{each}" for each in range(CONNECTIONS)), keep=False)
+        idle = gateway.resident()
+        streams = await lead(made, (f"terms/{number}/{each}" for each in range(number)), keep=keep)
+        with _paced(streams, keep=keep):
+            await asyncio.sleep(SETTLE if sizes.held > 1 else 0)
+            meter = Meter(setting.target, [gateway], shares=setting.shares)
+            held = await _watch(setting, gateway, streams, meter, idle)
+    title = f"gateway, {number:,} terms, {'heartbeats' if keep else 'half-closed'}"
+    measured = list(_quantities(held, number, sizes.held, keep=keep))
+    kind = "KEEP" if keep else "RELEASE, half-closed"
+    return setting.series("terms", Way.GATEWAY, title, measured, meter, terms=number, kind=kind)
+
+
+async def _watch(
+    setting: Setting, gateway: Server, streams: list[Campaign], meter: Meter, idle: int
+) -> _Held:
+    """Look on while they are held."""
+    held, seconds = _Held(), setting.sizes.held
+    for _ in range(setting.sizes.repetitions):
+        before, cpu = sum(each.answered for each in streams), gateway.cpu()
+        async with meter.repetition(0) as counted:
+            await asyncio.sleep(seconds)
+        held.cpu.append(100 * (gateway.cpu() - cpu) / seconds)
+        held.beats.append(sum(each.answered for each in streams) - before)
+        held.lost.append(float(sum(each.ended for each in streams)))
+        held.memory.append((gateway.resident() - idle) * 1.024 / len(streams))
+        held.counts += counted
+        meter.operations += held.beats[-1]
+        setting.step()
+    return held
+
+
+@contextmanager
+def _paced(streams: list[Campaign], *, keep: bool) -> Iterator[None]:
+    """Send heartbeats when they are due, the first ones spread."""
+    loop, open_ = asyncio.get_running_loop(), True
+
+    def send(stream: Campaign) -> None:
+        if open_ and not stream.ended:
+            stream.send(stream.beat())
+
+    def answer(stream: Campaign) -> bytes:
+        pace = stream.response().next_heartbeat_in
+        loop.call_later(pace.seconds + pace.nanos / 1e9, send, stream)
+        return b""
+
+    for stream in streams if keep else ():
+        stream.answer = answer
+        loop.call_later(random.uniform(0, 1), send, stream)
+    try:
+        yield
+    finally:
+        open_ = False
+
+
+def _quantities(held: _Held, number: int, seconds: float, *, keep: bool) -> Iterator[Quantity]:
+    yield with_goals(quantity("terms lost", "terms", [[each] for each in held.lost]), goals.LOST)
+    cpu = quantity("CPU of the gateway", "% of a core", [[each] for each in held.cpu])
+    yield cpu if keep else with_goals(cpu, goals.HELD_CPU)
+    memory = quantity("resident memory of the gateway", "kB a term", [[m] for m in held.memory])
+    yield with_goals(memory, goals.HELD_MEMORY)
+    if keep:
+        # Renewals are seconds apart, so that a repetition may see none: one value for all.
+        writes = sum(each.writes for each in held.counts) / max(1, sum(held.beats))
+        each = quantity("writes at the store a heartbeat", "an operation", [[writes]])
+        yield with_goals(each, goals.writes_a_heartbeat(number))
+    minute = 60 / seconds
+    yield quantity("writes", "a minute", [[each.writes * minute] for each in held.counts])
+    sizes = [each.log_bytes for each in held.counts if each.log_bytes is not None]
+    if sizes:
+        yield quantity("log of the store", "kB a minute", [[s * minute / 1e3] for s in sizes])

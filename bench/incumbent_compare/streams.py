@@ -1,0 +1,113 @@
+"""Campaign and Observe streams of the load generator."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+
+from google.protobuf import duration_pb2
+
+from incumbent.v1 import election_service_pb2 as pb
+from incumbent_compare.wire import Connection, Stream
+
+AT_ONCE = 200  # streams that are being opened
+PATIENCE = 60.0  # seconds for all of them
+
+
+class Campaign(Stream):
+    """It leads, or waits, once `entered` is done; then `answer` says what to send to a response."""
+
+    method = "Campaign"
+
+    def __init__(self, state: int = pb.STATE_LEADING) -> None:
+        super().__init__()
+        self._state = state
+        self.sequence = 0
+        self.answered = 0
+        self.last = b""
+        self.answer: Callable[[Campaign], bytes] = lambda _: b""
+        self.entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self, message: bytes) -> bytes:
+        self.last = message
+        if not self.entered.done():
+            if self.response().state == self._state:
+                self.entered.set_result(None)
+            return b""
+        self.answered += 1
+        return self.answer(self)
+
+    def response(self) -> pb.CampaignResponse:
+        """Read what it was told last."""
+        return pb.CampaignResponse.FromString(self.last)
+
+    def beat(self) -> bytes:
+        """Make the frame of the next heartbeat."""
+        self.sequence += 1
+        return self.message(pb.CampaignRequest(heartbeat=pb.Heartbeat(sequence=self.sequence)))
+
+    def end(self) -> None:
+        super().end()
+        if not self.entered.done():
+            self.entered.set_exception(ConnectionError("the gateway ended a stream"))
+
+
+class Observation(Stream):
+    """An Observe stream, which hands on the token of the present leader; None: vacant."""
+
+    method = "Observe"
+
+    def __init__(self, told: Callable[[int | None], None]) -> None:
+        super().__init__()
+        self._told = told
+        self.synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def take(self, message: bytes) -> bytes:
+        response = pb.ObserveResponse.FromString(message)
+        if not response.synced:
+            self._told(response.term.token if response.HasField("term") else None)
+        elif not self.synced.done():
+            self.synced.set_result(None)
+        return b""
+
+    def end(self) -> None:
+        super().end()
+        if not self.synced.done():
+            self.synced.set_exception(ConnectionError("the gateway ended a stream"))
+
+
+def enter(election: str, *, keep: bool, ttl: int = 10) -> pb.Enter:
+    """KEEP: with a credential, and heartbeats are due; else RELEASE."""
+    credential = secrets.token_urlsafe(24) if keep else ""
+    return pb.Enter(
+        election=election, ttl=duration_pb2.Duration(seconds=ttl), credential=credential
+    )
+
+
+async def lead(
+    connections: Sequence[Connection], elections: Iterable[str], *, keep: bool, ttl: int = 10
+) -> list[Campaign]:
+    """Lead each of the elections on a stream of its own; those without heartbeats half-closed."""
+    return await candidates(connections, elections, pb.STATE_LEADING, keep=keep, ttl=ttl)
+
+
+async def candidates(
+    connections: Sequence[Connection],
+    elections: Iterable[str],
+    state: int,
+    *,
+    keep: bool = False,
+    ttl: int = 10,
+) -> list[Campaign]:
+    """Enter each of the elections on a stream of its own, until all have that state."""
+    streams: list[Campaign] = []
+    async with asyncio.timeout(PATIENCE):
+        for number, election in enumerate(elections):
+            stream = Campaign(state)
+            request = pb.CampaignRequest(enter=enter(election, keep=keep, ttl=ttl))
+            connection = connections[number % len(connections)]
+            streams.append(connection.open(stream, request, half_close=not keep))
+            if number >= AT_ONCE:
+                await streams[number - AT_ONCE].entered
+        for stream in streams:
+            await stream.entered
+    return streams

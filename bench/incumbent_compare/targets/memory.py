@@ -1,0 +1,24 @@
+"""The memory of one gateway: what the gateway costs when its store costs nothing."""
+
+from incumbent_compare.targets.target import Count, Target
+
+
+class MemoryTarget(Target):
+    """It ends with its gateway."""
+
+    name = "memory"
+    shared = False
+    moves = False
+    counts = "nothing is written"
+
+    async def prepare(self) -> str:
+        return ""
+
+    async def count(self) -> Count:
+        return Count(0.0)
+
+    async def forget(self, namespace: str) -> None:
+        """Nothing is left."""
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -49,9 +49,8 @@ def main() -> int:
             if store not in STORES:
                 rest += ["--store", store]  # an address, or a mistake: the command says
                 continue
-            other = {"postgres": "postgres+advisory", "postgres+advisory": "postgres"}.get(store, "")
             try:
-                url = given.get(other) or _start(store, stack)
+                url = _start(store, stack)
             except Missing as error:
                 missing[store] = str(error)
             else:

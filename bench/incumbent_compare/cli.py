@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     """Make the parser."""
     made = argparse.ArgumentParser(
         prog="incumbent-compare",
-        description="Which store to choose for Incumbent on this machine, and what its gateway costs"
-        " beside talking to the store directly.",
+        description="Which store to choose for Incumbent on this machine, and what its gateway"
+        " costs beside talking to the store directly.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,12 +65,18 @@ def parser() -> argparse.ArgumentParser:
         " --full all)",
     )
     size = made.add_mutually_exclusive_group()
-    size.add_argument("--full", action="store_true", help="more of everything, hours instead of"
-                      " minutes")  # fmt: skip
-    size.add_argument("--smoke", action="store_true", help="a few operations each, to try whether it"
-                      " works here; its figures say nothing")  # fmt: skip
+    size.add_argument(
+        "--full", action="store_true", help="more of everything, hours instead of minutes"
+    )
+    size.add_argument(
+        "--smoke",
+        action="store_true",
+        help="a few operations each, to try whether it works here; its figures say nothing",
+    )
     made.add_argument(
-        "--folder", type=Path, help="where SQLite's files go; choose a real disk (default: temporary)"
+        "--folder",
+        type=Path,
+        help="where SQLite's files go; choose a real disk (default: temporary)",
     )
     made.add_argument(
         "--out",

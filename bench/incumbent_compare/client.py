@@ -40,9 +40,7 @@ class Candidate:
     def __init__(self, stub: Stub, election: str, *, keep: bool = False, ttl: int = 10) -> None:
         self._call = stub.Campaign()
         self._sequence = 0
-        self._enter = pb.Enter(
-            election=election, ttl=duration_pb2.Duration(seconds=ttl), attempt=1
-        )
+        self._enter = pb.Enter(election=election, ttl=duration_pb2.Duration(seconds=ttl), attempt=1)
         if keep:
             self._enter.credential = secrets.token_urlsafe(24)
 
@@ -64,7 +62,11 @@ class Candidate:
         return response
 
     async def read(self) -> pb.CampaignResponse:
-        response = await self._call.read()
+        """Read a response. Ended: there is none."""
+        try:
+            response = await self._call.read()
+        except aio.AioRpcError as error:
+            raise Ended(f"{error.code()}: {error.details()}") from None
         if response is aio.EOF:
             raise Ended(f"{await self._call.code()}: {await self._call.details()}")
         assert isinstance(response, pb.CampaignResponse)

@@ -24,7 +24,7 @@ class Doomed:
         self._process = process
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill it as hard as can be."""
         self._process.kill()
 
 

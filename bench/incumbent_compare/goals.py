@@ -41,4 +41,6 @@ def writes_a_heartbeat(terms: int) -> Goal:
 
 def with_goals(quantity: Quantity, *goals: Goal) -> Quantity:
     """The same quantity, with what it should reach."""
-    return quantity.model_copy(update={"goal": goals[0], "further": goals[1:]}) if goals else quantity
+    return (
+        quantity.model_copy(update={"goal": goals[0], "further": goals[1:]}) if goals else quantity
+    )

@@ -103,7 +103,11 @@ async def _address(name: str, process: subprocess.Popen[bytes], log: Path) -> st
             if address := _served(log):
                 return address
             await asyncio.sleep(0.02)
-    raise Ended(f"the {name} ended: {log.read_text()[-500:].strip()}")
+    raise Ended(f"the {name} ended: {_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return log.read_text()[-500:].strip()
 
 
 def _served(log: Path) -> str:

@@ -81,9 +81,7 @@ class Comparison:
         if not targets:
             return
         self._progress.begin(part.name, part.seconds)
-        found = await asyncio.gather(
-            *(self._one(part, target, len(targets)) for target in targets)
-        )
+        found = await asyncio.gather(*(self._one(part, target, len(targets)) for target in targets))
         self._progress.end()
         for series in found:
             self._series += series
@@ -110,9 +108,7 @@ class Comparison:
         namespace = next(self._namespaces)
         place = Path(tempfile.mkdtemp(dir=target.folder))
         try:
-            yield Setting(
-                target, self._plan.sizes, place, namespace, shares, self._progress.step
-            )
+            yield Setting(target, self._plan.sizes, place, namespace, shares, self._progress.step)
         finally:
             await target.forget(namespace)
 

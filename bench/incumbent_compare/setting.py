@@ -58,7 +58,7 @@ class Setting:
         title: str,
         quantities: Iterable[Quantity],
         meter: "Meter | None" = None,
-        **parameters: float | int | str,
+        **parameters: float | str,
     ) -> Series:
         """Make a series of this store; with a meter also what it cost."""
         found, remarks = list(quantities), []
@@ -86,6 +86,15 @@ async def opened(*openers: Opener) -> AsyncIterator[list[Contender]]:
 
 
 @dataclass(slots=True)
+class Repetition:
+    """One that is measured; what was done in it may become known in its course."""
+
+    operations: int
+    count: Count = field(default_factory=lambda: Count(0.0))
+    """What the store did meanwhile, once it is over."""
+
+
+@dataclass(slots=True)
 class Meter:
     """CPU of client, gateways and store, and the store's own count, over the repetitions."""
 
@@ -93,47 +102,49 @@ class Meter:
     servers: Sequence[Server] = ()
     shares: int = 1
     """How many such meters share this process's CPU, side by side."""
+    each: bool = True
+    """Whether what the store writes is worth telling for each operation."""
     operations: int = 0
     client: float = 0.0
     gateway: float = 0.0
     store: float | None = 0.0
-    requests: float | None = 0.0
+    done: Count = field(default_factory=lambda: Count(0.0, 0.0, 0.0))
     writes: list[float] = field(default_factory=list)
     """An operation, in each repetition."""
 
     @asynccontextmanager
-    async def repetition(self, operations: int) -> AsyncIterator[list[Count]]:
-        """Measure one; the store's count of it is in the list afterwards."""
-        counted: list[Count] = []
+    async def repetition(self, operations: int = 0) -> AsyncIterator[Repetition]:
+        """Measure one of so many operations, or of as many as it says at its end."""
+        this = Repetition(operations)
         before = await self.target.count()
         store, gateways, client = self.target.cpu(), self._cpu(), time.process_time()
-        yield counted
+        yield this
         self.client += (time.process_time() - client) / self.shares
         self.gateway += self._cpu() - gateways
         self.store = _add(self.store, self.target.cpu(), store)
-        counted.append(await self.target.count() - before)
-        self.operations += operations
-        self.requests = _add(self.requests, counted[0].requests, 0.0)
-        self.writes.append(counted[0].writes / max(1, operations))
+        this.count = await self.target.count() - before
+        self.operations += this.operations
+        self.done = self.done + this.count
+        self.writes.append(this.count.writes / max(1, this.operations))
 
     def _cpu(self) -> float:
         return sum(server.cpu() for server in self.servers)
 
     def quantities(self) -> list[Quantity]:
         """What the store wrote for each operation."""
+        if not self.each:
+            return []
         return [quantity("writes at the store", "an operation", [[each] for each in self.writes])]
 
     def cost(self) -> Cost:
-        """All repetitions together."""
-        asked = self.requests
-        if asked is None:  # the store tells writes alone
-            asked = sum(self.writes) * self.operations / max(1, len(self.writes))
+        """All repetitions together; where the store does not tell its requests, its writes."""
+        asked = self.done.requests
         return Cost(
             operations=self.operations,
             client=self.client,
             gateway=self.gateway if self.servers else None,
             store=self.store,
-            requests=asked,
+            requests=self.done.writes if asked is None else asked,
         )
 
 

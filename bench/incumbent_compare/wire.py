@@ -168,10 +168,12 @@ class Connection(asyncio.Protocol):
 async def connections(address: str, count: int) -> AsyncIterator[Sequence[Connection]]:
     """Open so many connections to a server."""
     host, _, port = address.rpartition(":")
-    loop, made = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    made: list[Connection] = []
     try:
-        for _ in range(count):
-            made.append((await loop.create_connection(Connection, host, int(port)))[1])
+        while len(made) < count:
+            _, connection = await loop.create_connection(Connection, host, int(port))
+            made.append(connection)
         yield made
     finally:
         for connection in made:

@@ -52,7 +52,9 @@ class SessionLock(Contender):
         """Wait until nobody holds it. False: nobody did, so a lock-delay was met."""
         index, waited = "0", False
         while True:
-            async with self._http.get(_key(election), params={"index": index, "wait": WAIT}) as answer:
+            async with self._http.get(
+                _key(election), params={"index": index, "wait": WAIT}
+            ) as answer:
                 index = answer.headers["X-Consul-Index"]
                 pairs = await answer.json() if answer.status == 200 else []
             if not pairs or not pairs[0].get("Session"):

@@ -74,7 +74,9 @@ class ElectionService(Contender):
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[tuple[grpc.aio.Channel, tuple[tuple[str, str], ...]]]:
+async def connected(
+    url: str,
+) -> AsyncIterator[tuple[grpc.aio.Channel, tuple[tuple[str, str], ...]]]:
     """A channel to the first member of the URL, and what a call says of who we are."""
     address = parse_url(url)
     credentials = address.credentials()

@@ -12,7 +12,11 @@ from incumbent_compare.peers.lease_row import TABLE, TTL, LeaseRow
 
 POLL = 5.0  # seconds between the looks of who waits for an advisory lock
 
-MAKE = f"CREATE TABLE IF NOT EXISTS {TABLE} (election text PRIMARY KEY, holder text, expires timestamptz)"
+MAKE = f"""
+    CREATE TABLE IF NOT EXISTS {TABLE} (
+        election text PRIMARY KEY, holder text NOT NULL, expires timestamptz NOT NULL
+    )
+"""
 _HOLD = f"""
     INSERT INTO {TABLE} AS lease VALUES (%s, %s, now() + interval '{TTL:g} s')
     ON CONFLICT (election) DO UPDATE SET holder = excluded.holder, expires = excluded.expires

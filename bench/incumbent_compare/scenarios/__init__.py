@@ -42,7 +42,9 @@ class Scenario:
 
 SCENARIOS: dict[str, Scenario] = {
     "campaign": Scenario("enter to LEADING, uncontended", campaign.run, seconds=8),
-    "handover": Scenario("the leader resigns", handover.run, handover.waits, seconds=25, waiting=22),
+    "handover": Scenario(
+        "the leader resigns", handover.run, handover.waits, seconds=25, waiting=22
+    ),
     "failover": Scenario(
         "the leader or its gateway is killed", failover.run, failover.waits, seconds=18, waiting=75
     ),

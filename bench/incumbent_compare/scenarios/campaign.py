@@ -35,18 +35,15 @@ async def run(setting: Setting) -> list[Series]:
         measured = [quantity(LEADS, "ms", taken)]
         if title == "gateway" and peers:
             measured.append(_above(taken, times[1], times[-1]))
-        way = _ways(title)
-        found.append(setting.series("campaign", way, title, measured, meter))
+        found.append(setting.series("campaign", _way(title), title, measured, meter))
     return found
 
 
-def _ways(title: str) -> Way:
+def _way(title: str) -> Way:
     return {"gateway": Way.GATEWAY, "floor": Way.FLOOR}.get(title, Way.DIRECT)
 
 
-def _above(
-    ours: list[list[float]], direct: list[list[float]], bare: list[list[float]]
-) -> Quantity:
+def _above(ours: list[list[float]], direct: list[list[float]], bare: list[list[float]]) -> Quantity:
     """What the gateway adds to the direct way and to a bare stream, in each repetition."""
     beyond = [
         [median(our) - median(their) - median(stream)]

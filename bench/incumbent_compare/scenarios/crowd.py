@@ -1,4 +1,4 @@
-"""Many leaders die at one time, and as many wait: a process with a term in each election is killed."""
+"""Many leaders die at one time, and as many wait: the process that leads them all is killed."""
 
 import asyncio
 import time

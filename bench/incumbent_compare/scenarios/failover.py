@@ -8,9 +8,6 @@ import random
 import time
 from contextlib import AsyncExitStack, suppress
 
-
-from grpc import aio
-
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare import goals
 from incumbent_compare.client import Candidate, Ended, Stub, connected
@@ -54,13 +51,13 @@ async def run(setting: Setting) -> list[Series]:
     series = setting.series
     return [
         series("failover", Way.GATEWAY, "a client killed, RELEASE", [released], meters[0]),
-        series("failover", Way.GATEWAY, "a client killed, KEEP, ttl 1 s", [kept], meters[1], ttl_s=1),
+        series(
+            "failover", Way.GATEWAY, "a client killed, KEEP, ttl 1 s", [kept], meters[1], ttl_s=1
+        ),
     ]
 
 
-async def _fail_over(
-    opener: Opener, waiting: Contender, name: str, within: float = 0.0
-) -> float:
+async def _fail_over(opener: Opener, waiting: Contender, name: str, within: float = 0.0) -> float:
     """Milliseconds without a leader, killed at any moment within so many seconds."""
     election = f"failover/{name}"
     async with doomed(opener, [election]) as leader:
@@ -75,7 +72,7 @@ async def _fail_over(
 
 
 async def waits(setting: Setting) -> list[Series]:
-    """Gateways and direct clients that are killed, all side by side: nearly all of it is waiting."""
+    """Gateways and direct clients that are killed, side by side: nearly all of it is waiting."""
     async with asyncio.TaskGroup() as group:
         direct = [group.create_task(_direct(setting, peer)) for peer in setting.target.peers]
         killed = group.create_task(_gateways(setting)) if setting.target.shared else None
@@ -121,7 +118,9 @@ async def _gateways(setting: Setting) -> list[Series]:
     async with AsyncExitStack() as stack:
         gateways = await stack.enter_async_context(setting.gateways(sizes.repetitions + 1))
         (survivor,) = await stack.enter_async_context(connected(gateways[-1].address))
-        tasks = [_orphaned(gateway, survivor, number) for number, gateway in enumerate(gateways[:-1])]
+        tasks = [
+            _orphaned(gateway, survivor, number) for number, gateway in enumerate(gateways[:-1])
+        ]
         found = await asyncio.gather(*tasks)
         for _ in range(sizes.repetitions):
             setting.step()
@@ -161,7 +160,7 @@ async def _orphaned(gateway: Server, survivor: Stub, number: int) -> tuple[float
 
 async def _resume(survivor: Stub, candidate: Candidate, token: int) -> bool:
     """Go on with the term on the other gateway; False: on this store it cannot."""
-    with suppress(Ended, aio.AioRpcError):
+    with suppress(Ended):
         while True:
             await candidate.read()
     while True:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from incumbent_compare import goals
 from incumbent_compare.contender import Contender, Opener, Peer, through
 from incumbent_compare.goals import with_goals
-from incumbent_compare.results import Quantity, Series, Way
+from incumbent_compare.results import Goal, Quantity, Series, Way
 from incumbent_compare.setting import Meter, Setting, opened, quantity
 
 WARM = 0.15  # seconds that the successor has waited
@@ -87,7 +87,7 @@ def _cold(title: str) -> str:
 
 
 def _with_goals(measured: Quantity, way: _Way, store: str) -> Quantity:
-    wanted = []
+    wanted: list[Goal] = []
     if way.title == TWO:
         wanted += goals.handover(store)
     if way.over is not None:

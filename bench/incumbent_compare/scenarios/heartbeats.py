@@ -110,7 +110,8 @@ async def _compare(
             load.figures = _Figures()
         for _ in range(sizes.repetitions):
             for load, meter in zip(loads, meters, strict=True):
-                await _metered(meter, load, sizes.driven)
+                async with meter.repetition() as this:
+                    this.operations = await load.drive(sizes.driven)
                 setting.step()
     suffix = "" if (streams, number) == (500, 500) else f", {streams} streams on {number}"
     names = ((Way.GATEWAY, f"gateway{suffix}"), (Way.FLOOR, f"floor{suffix}"))
@@ -118,14 +119,6 @@ async def _compare(
         _series(setting, way, title, load.figures, meter, streams, number)
         for (way, title), load, meter in zip(names, loads, meters, strict=True)
     ]
-
-
-async def _metered(meter: Meter, load: _Load, seconds: float) -> None:
-    """How many operations it was is known only afterwards."""
-    async with meter.repetition(0) as counted:
-        done = await load.drive(seconds)
-    meter.operations += done
-    meter.writes[-1] = counted[0].writes / done
 
 
 def _series(
@@ -139,7 +132,9 @@ def _series(
 ) -> Series:
     rate = quantity(RATE, "a second", [[each] for each in figures.rates])
     if way is Way.GATEWAY:
-        rate = with_goals(rate, OF_THE_FLOOR.model_copy(update={"over": title.replace("gateway", "floor")}))
+        rate = with_goals(
+            rate, OF_THE_FLOOR.model_copy(update={"over": title.replace("gateway", "floor")})
+        )
     measured = [
         rate,
         quantity(CPU, "µs each", [[each] for each in figures.server]),
@@ -155,16 +150,12 @@ async def _direct(setting: Setting, peer: Peer) -> Series:
     sizes, meter, figures = setting.sizes, Meter(setting.target), _Figures()
     number = min(CLIENTS, sizes.loads[0][0])
     async with AsyncExitStack() as stack:
-        clients = [
-            (await stack.enter_async_context(opened(peer.open)))[0] for _ in range(number)
-        ]
+        clients = [(await stack.enter_async_context(opened(peer.open)))[0] for _ in range(number)]
         await asyncio.gather(*(c.campaign(f"heartbeats/direct/{n}") for n, c in enumerate(clients)))
         for _ in range(sizes.repetitions):
-            async with meter.repetition(0) as counted:
-                done, took, used = await _renewals(clients, sizes.driven)
-            figures.add(done, took, 0.0, used)
-            meter.operations += done
-            meter.writes[-1] = counted[0].writes / done
+            async with meter.repetition() as this:
+                this.operations, took, used = await _renewals(clients, sizes.driven)
+            figures.add(this.operations, took, 0.0, used)
             setting.step()
         await asyncio.gather(*(c.resign(f"heartbeats/direct/{n}") for n, c in enumerate(clients)))
     measured = [

@@ -30,20 +30,22 @@ async def waits(setting: Setting) -> list[Series]:
         for _ in range(2):
             streams += await candidates(made, names, pb.STATE_WAITING)
         await asyncio.sleep(SETTLE if sizes.idled > 1 else 0)
-        meter = Meter(target, [gateway], shares=setting.shares)
+        meter = Meter(target, [gateway], setting.shares, each=False)  # an operation is a second
         for _ in range(sizes.repetitions):
             before = gateway.cpu()
-            async with meter.repetition(1) as counted:
+            async with meter.repetition(round(sizes.idled)) as this:
                 await asyncio.sleep(sizes.idled)
             cpu.append(100 * (gateway.cpu() - before) / sizes.idled)
-            writes.append(counted[0].writes / sizes.idled)
-            if counted[0].log_bytes is not None:
-                log.append(counted[0].log_bytes * 60 / 1e3 / sizes.idled)
+            writes.append(this.count.writes / sizes.idled)
+            if this.count.log_bytes is not None:
+                log.append(this.count.log_bytes * 60 / 1e3 / sizes.idled)
             setting.step()
         lost = float(sum(stream.ended for stream in streams))
     each_second = quantity("writes at the store in a second", "a second", [[w] for w in writes])
     measured = [
-        with_goals(quantity("CPU of the gateway", "% of a core", [[c] for c in cpu]), goals.IDLE_CPU),
+        with_goals(
+            quantity("CPU of the gateway", "% of a core", [[c] for c in cpu]), goals.IDLE_CPU
+        ),
         with_goals(each_second, goals.IDLE_WRITES),
         with_goals(quantity("candidates lost", "candidates", [[lost]]), goals.LOST),
     ]

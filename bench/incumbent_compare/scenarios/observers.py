@@ -7,6 +7,7 @@ from statistics import median
 
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare import goals
+from incumbent_compare.client import connected
 from incumbent_compare.contender import ThroughGateway
 from incumbent_compare.goals import with_goals
 from incumbent_compare.processes import Server
@@ -14,7 +15,6 @@ from incumbent_compare.results import Series, Way
 from incumbent_compare.setting import Meter, Setting, quantity
 from incumbent_compare.streams import AT_ONCE, Observation
 from incumbent_compare.wire import Connection, connections
-from incumbent_compare.client import connected
 
 CONNECTIONS = 50
 PATIENCE = 30.0  # seconds until all have been told
@@ -90,7 +90,9 @@ async def _observed(setting: Setting, gateway: Server, number: int) -> Series:
         each = quantity("resident memory of the gateway", "kB a stream", [[memory]])
         found.append(with_goals(each, goals.HELD_MEMORY))
     if watches is not None and further is not None:
-        more = quantity("further watches or connections at the store", "in all", [[further - watches]])
+        more = quantity(
+            "further watches or connections at the store", "in all", [[further - watches]]
+        )
         found.append(with_goals(more, goals.LOST))
     title = f"gateway, {number:,} observer{'s' if number > 1 else ''}"
     return setting.series("observers", Way.GATEWAY, title, found, meter, observers=number)
@@ -100,7 +102,9 @@ async def _open(made: Sequence[Connection], audience: _Audience, number: int) ->
     streams = []
     for each in range(number):
         request = pb.ObserveRequest(election=ELECTION)
-        streams.append(made[each % len(made)].open(audience.observer(each), request, half_close=True))
+        streams.append(
+            made[each % len(made)].open(audience.observer(each), request, half_close=True)
+        )
         if each >= AT_ONCE:
             await streams[each - AT_ONCE].synced
     for stream in streams:
@@ -108,7 +112,7 @@ async def _open(made: Sequence[Connection], audience: _Audience, number: int) ->
 
 
 async def _change(leader: ThroughGateway, audience: _Audience) -> list[float]:
-    """One leader goes, another one comes: milliseconds from its `enter` until each observer knew."""
+    """A leader goes, another one comes: milliseconds from its `enter` until each observer knew."""
     await leader.resign(ELECTION)
     began = time.perf_counter()
     await leader.campaign(ELECTION)

@@ -25,11 +25,12 @@ SETTLE = 2.0  # seconds after the last one leads
 
 async def waits(setting: Setting) -> list[Series]:
     """Hold them, each number on a gateway of its own."""
-    target, found = setting.target, []
-    for keep, numbers in ((True, setting.sizes.kept), (False, setting.sizes.half_closed)):
-        for number in dict.fromkeys(min(number, target.terms) for number in numbers):
-            found.append(await _hold(setting, number, keep=keep))
-    return found
+    sizes, most = setting.sizes, setting.target.terms
+    return [
+        await _hold(setting, number, keep=keep)
+        for keep, numbers in ((True, sizes.kept), (False, sizes.half_closed))
+        for number in dict.fromkeys(min(number, most) for number in numbers)
+    ]
 
 
 @dataclass(slots=True)
@@ -49,12 +50,13 @@ async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
         setting.gateways() as (gateway,),
         connections(gateway.address, CONNECTIONS) as made,
     ):
-        await lead(made, (f"terms/warm/{each}" for each in range(CONNECTIONS)), keep=False)
+        name = f"terms/{'kept' if keep else 'open'}-{number}"  # the one before may still be held
+        await lead(made, (f"{name}/warm/{each}" for each in range(CONNECTIONS)), keep=False)
         idle = gateway.resident()
-        streams = await lead(made, (f"terms/{number}/{each}" for each in range(number)), keep=keep)
+        streams = await lead(made, (f"{name}/{each}" for each in range(number)), keep=keep)
         with _paced(streams, keep=keep):
             await asyncio.sleep(SETTLE if sizes.held > 1 else 0)
-            meter = Meter(setting.target, [gateway], shares=setting.shares)
+            meter = Meter(setting.target, [gateway], setting.shares, each=False)
             held = await _watch(setting, gateway, streams, meter, idle)
     title = f"gateway, {number:,} terms, {'heartbeats' if keep else 'half-closed'}"
     measured = list(_quantities(held, number, sizes.held, keep=keep))
@@ -69,14 +71,14 @@ async def _watch(
     held, seconds = _Held(), setting.sizes.held
     for _ in range(setting.sizes.repetitions):
         before, cpu = sum(each.answered for each in streams), gateway.cpu()
-        async with meter.repetition(0) as counted:
+        async with meter.repetition() as this:
             await asyncio.sleep(seconds)
+            this.operations = sum(each.answered for each in streams) - before
         held.cpu.append(100 * (gateway.cpu() - cpu) / seconds)
-        held.beats.append(sum(each.answered for each in streams) - before)
+        held.beats.append(this.operations)
         held.lost.append(float(sum(each.ended for each in streams)))
         held.memory.append((gateway.resident() - idle) * 1.024 / len(streams))
-        held.counts += counted
-        meter.operations += held.beats[-1]
+        held.counts.append(this.count)
         setting.step()
     return held
 

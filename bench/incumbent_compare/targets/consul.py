@@ -14,13 +14,15 @@ from incumbent_compare.peers import consul as peers
 from incumbent_compare.targets.target import Count, Target, Unreachable
 from incumbent_compare.usage import server_at
 
-_BYTES = re.compile(r"^consul_raft_(?:wal_log_entry_bytes_written|boltdb_logSize_sum) (\S+)$", re.M)
-_REQUESTS = re.compile(r"^consul_rpc_request (\S+)$", re.M)
-_WATCHES = re.compile(r"^consul_rpc_queries_blocking (\S+)$", re.M)
+_BYTES = re.compile(
+    r"^consul_raft_(?:wal_log_entry_bytes_written|boltdb_logSize_sum) (\S+)$", re.MULTILINE
+)
+_REQUESTS = re.compile(r"^consul_rpc_request (\S+)$", re.MULTILINE)
+_WATCHES = re.compile(r"^consul_rpc_queries_blocking (\S+)$", re.MULTILINE)
 
 
 class ConsulTarget(Target):
-    """Bytes and requests are known where its telemetry keeps metrics (prometheus_retention_time)."""
+    """Bytes and requests are known where prometheus_retention_time has it keep metrics."""
 
     name = "consul"
     counts = "entries of the raft log, Consul's own included; requests: RPCs at the server"

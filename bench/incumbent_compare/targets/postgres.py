@@ -15,7 +15,9 @@ from incumbent_compare.targets.target import Count, Target, Unreachable
 from incumbent_compare.usage import server_at
 
 # Each transaction that writes has a number of its own; reads have none.
-_COUNT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, pg_current_wal_lsn() - '0/0'"
+_COUNT = (
+    "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint, pg_current_wal_lsn() - '0/0'"
+)
 _CLIENTS = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 _TABLES = (
     ("incumbent_term", "namespace"),

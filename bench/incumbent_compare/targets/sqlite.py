@@ -11,7 +11,7 @@ from incumbent_compare.peers.lease_row import PACE, TTL
 from incumbent_compare.targets.target import Count, Target
 
 # The header of a WAL's index, as SQLite's own documentation has it: iChange grows with each
-# transaction, mxFrame is the last frame of the log, and the first salt grows when the log begins anew.
+# transaction, mxFrame is the log's last frame, and the first salt grows when it begins anew.
 _HEADER = struct.Struct("=8xI2xHI")
 _SALT = struct.Struct(">I")
 _FRAME = 24  # bytes of a frame's header

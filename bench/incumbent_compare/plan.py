@@ -1,5 +1,6 @@
 """What a run is to do, and how long that takes."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -46,9 +47,22 @@ class Plan:
                 yield from self._waits(name, scenario)
 
     def _waits(self, name: str, scenario: Scenario) -> Iterator[Part]:
-        together = self.sizes.side_by_side or not scenario.heavy
-        for stores in [tuple(self.stores)] if together else [(store,) for store in self.stores]:
-            yield Part(name, stores, True, scenario.waiting * self._times())
+        rounds: list[dict[str, str]] = []
+        for store, url in self.stores.items():
+            for beside in rounds:
+                if self._fits(scenario, _server(url), beside):
+                    beside[store] = _server(url)
+                    break
+            else:
+                rounds.append({store: _server(url)})
+        for beside in rounds:
+            yield Part(name, tuple(beside), True, scenario.waiting * self._times())
+
+    def _fits(self, scenario: Scenario, server: str, beside: Mapping[str, str]) -> bool:
+        """Whether it may be measured beside these: what one server counts is of one store only."""
+        if not scenario.heavy:
+            return True
+        return self.sizes.side_by_side and (not server or server not in beside.values())
 
     def seconds(self) -> float:
         """How long all of it takes, about."""
@@ -56,3 +70,9 @@ class Plan:
 
     def _times(self) -> float:
         return {FULL: FULL_TIMES, SMOKE: SMOKE_TIMES}.get(self.sizes, 1.0)
+
+
+def _server(url: str) -> str:
+    """Where the server of a URL is; empty: there is none."""
+    place = url.partition("://")[2].rpartition("@")[2]
+    return re.split(r"[/?]", place, maxsplit=1)[0]

@@ -132,7 +132,7 @@ class Meter:
 
     def quantities(self) -> list[Quantity]:
         """What the store wrote for each operation."""
-        if not self.each:
+        if not (self.each and self.writes):
             return []
         return [quantity("writes at the store", "an operation", [[each] for each in self.writes])]
 

@@ -4,6 +4,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -71,7 +72,8 @@ def _listening(port: int) -> Iterator[str]:
 
 def _links(folder: Path) -> Iterator[str]:
     for entry in folder.iterdir():
-        yield os.readlink(entry)  # noqa: PTH115 a socket's name is no path
+        with suppress(FileNotFoundError):  # it was closed just now
+            yield os.readlink(entry)  # noqa: PTH115 a socket's name is no path
 
 
 def _times(pid: int) -> tuple[float, ...]:

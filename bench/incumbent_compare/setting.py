@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
@@ -28,6 +28,15 @@ class Setting:
     """How many stores are measured side by side in this process."""
     step: Callable[[], None] = lambda: None
     """Tell that one repetition of one way is done."""
+
+    @asynccontextmanager
+    async def apart(self, name: str) -> AsyncIterator["Setting"]:
+        """Go on in a namespace of its own, where nothing is left of what was before."""
+        setting = replace(self, namespace=f"{self.namespace}-{name}")
+        try:
+            yield setting
+        finally:
+            await self.target.forget(setting.namespace)
 
     @asynccontextmanager
     async def gateways(self, number: int = 1) -> AsyncIterator[Sequence[Server]]:

@@ -19,6 +19,7 @@ from incumbent_compare.results import Series, Way
 from incumbent_compare.setting import Meter, Setting, opened, quantity
 
 WAITED = 0.1  # seconds that the successor has waited
+BEATS = 0.4  # seconds: more than there is between two heartbeats at a ttl of 1 s
 SETTLED = 2.0  # seconds, so that waits begin anywhere between two renewals
 KILLED = "kill -9 to LEADING"
 
@@ -42,9 +43,8 @@ async def run(setting: Setting) -> list[Series]:
                 async with meters[1].repetition(sizes.keeps):
                     keep = through(address, keep=True, ttl=1)
                     names = [f"keep/{repetition}-{kill}" for kill in range(sizes.keeps)]
-                    keeps.append(
-                        await asyncio.gather(*(_fail_over(keep, waiting, name) for name in names))
-                    )
+                    killed = (_fail_over(keep, waiting, name, BEATS) for name in names)
+                    keeps.append(await asyncio.gather(*killed))
                 setting.step()
     released = with_goals(quantity(KILLED, "ms", releases), goals.release(target.name))
     kept = with_goals(quantity(KILLED, "ms", keeps), goals.KEEP)

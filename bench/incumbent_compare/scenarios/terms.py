@@ -47,13 +47,13 @@ class _Held:
 async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
     sizes = setting.sizes
     async with (
-        setting.gateways() as (gateway,),
+        setting.apart(f"{'kept' if keep else 'open'}-{number}") as apart,
+        apart.gateways() as (gateway,),
         connections(gateway.address, CONNECTIONS) as made,
     ):
-        name = f"terms/{'kept' if keep else 'open'}-{number}"  # the one before may still be held
-        await lead(made, (f"{name}/warm/{each}" for each in range(CONNECTIONS)), keep=False)
+        await lead(made, (f"terms/warm/{each}" for each in range(CONNECTIONS)), keep=False)
         idle = gateway.resident()
-        streams = await lead(made, (f"{name}/{each}" for each in range(number)), keep=keep)
+        streams = await lead(made, (f"terms/{number}/{each}" for each in range(number)), keep=keep)
         with _paced(streams, keep=keep):
             await asyncio.sleep(SETTLE if sizes.held > 1 else 0)
             meter = Meter(setting.target, [gateway], setting.shares, each=False)

@@ -17,7 +17,9 @@ from incumbent_compare.usage import server_at
 _BYTES = re.compile(
     r"^consul_raft_(?:wal_log_entry_bytes_written|boltdb_logSize_sum) (\S+)$", re.MULTILINE
 )
-_REQUESTS = re.compile(r"^consul_rpc_request (\S+)$", re.MULTILINE)
+_REQUESTS = re.compile(
+    r'^consul_api_http_count\{method="[A-Z]+",path="(?!v1_agent)[^"]*"\} (\S+)$', re.MULTILINE
+)
 _WATCHES = re.compile(r"^consul_rpc_queries_blocking (\S+)$", re.MULTILINE)
 
 
@@ -25,7 +27,7 @@ class ConsulTarget(Target):
     """Bytes and requests are known where prometheus_retention_time has it keep metrics."""
 
     name = "consul"
-    counts = "entries of the raft log, Consul's own included; requests: RPCs at the server"
+    counts = "entries of the raft log, Consul's own included; requests: answered over HTTP"
 
     def __init__(self, url: str, folder: Path) -> None:
         super().__init__(url, folder)
@@ -62,7 +64,8 @@ class ConsulTarget(Target):
     async def count(self) -> Count:
         index = float((await self._self())["Stats"]["raft"]["last_log_index"])
         metrics = await self._metrics()
-        return Count(index, _one(_REQUESTS, metrics), _one(_BYTES, metrics))
+        asked = sum(map(float, _REQUESTS.findall(metrics))) if metrics else None
+        return Count(index, asked, _one(_BYTES, metrics))
 
     async def watches(self) -> float | None:
         return _one(_WATCHES, await self._metrics())

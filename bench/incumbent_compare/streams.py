@@ -47,8 +47,7 @@ class Campaign(Stream):
 
     def end(self) -> None:
         super().end()
-        if not self.entered.done():
-            self.entered.set_exception(ConnectionError("the gateway ended a stream"))
+        _fails(self.entered)
 
 
 class Observation(Stream):
@@ -71,8 +70,14 @@ class Observation(Stream):
 
     def end(self) -> None:
         super().end()
-        if not self.synced.done():
-            self.synced.set_exception(ConnectionError("the gateway ended a stream"))
+        _fails(self.synced)
+
+
+def _fails(future: asyncio.Future[None]) -> None:
+    """Tell who waits, if anybody does: of many streams that end, one is enough to know."""
+    if not future.done():
+        future.set_exception(ConnectionError("the gateway ended a stream"))
+        future.exception()  # it was seen
 
 
 def enter(election: str, *, keep: bool, ttl: int = 10) -> pb.Enter:

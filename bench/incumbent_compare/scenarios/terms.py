@@ -6,7 +6,7 @@ sent after `enter`; the open stream is the proof of life.
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from incumbent_compare.results import Quantity, Series, Way
 from incumbent_compare.setting import Meter, Setting, quantity
 from incumbent_compare.streams import Campaign, lead
 from incumbent_compare.targets import Count
-from incumbent_compare.wire import connections
+from incumbent_compare.wire import Connection, connections
 
 CONNECTIONS = 50
 SETTLE = 2.0  # seconds after the last one leads
@@ -51,7 +51,7 @@ async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
         apart.gateways() as (gateway,),
         connections(gateway.address, CONNECTIONS) as made,
     ):
-        await lead(made, (f"terms/warm/{each}" for each in range(CONNECTIONS)), keep=False)
+        await _warm_up(made)
         idle = gateway.resident()
         streams = await lead(made, (f"terms/{number}/{each}" for each in range(number)), keep=keep)
         with _paced(streams, keep=keep):
@@ -62,6 +62,14 @@ async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
     measured = list(_quantities(held, number, sizes.held, keep=keep))
     kind = "KEEP" if keep else "RELEASE, half-closed"
     return setting.series("terms", Way.GATEWAY, title, measured, meter, terms=number, kind=kind)
+
+
+async def _warm_up(made: Sequence[Connection]) -> None:
+    """Have the gateway load what it loads for its first streams, on every connection."""
+    names = (f"terms/warm/{each}" for each in range(len(made)))
+    for stream in await lead(made, names, keep=False):
+        stream.cancel()
+    await asyncio.sleep(0.5)  # their places are free again: a gateway has as many as are wanted
 
 
 async def _watch(

@@ -1,5 +1,6 @@
 """How the comparison measures: counts, CPU, percentiles, goals, and what it keeps of them."""
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -11,14 +12,17 @@ from typing import cast
 
 import pytest
 
+from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare import goals
 from incumbent_compare.peers import etcd as etcd_peer
 from incumbent_compare.plan import Plan
 from incumbent_compare.processes import Server
 from incumbent_compare.results import Goal, Missing, Quantity, Run, Way
 from incumbent_compare.runner import Comparison
+from incumbent_compare.scenarios.observers import _Audience
 from incumbent_compare.setting import Meter, Setting, quantity
 from incumbent_compare.sizes import SMOKE
+from incumbent_compare.streams import Observation
 from incumbent_compare.targets import Count, Target
 from incumbent_compare.targets.sqlite import SqliteTarget
 from incumbent_compare.usage import cpu_of_family, cpu_seconds, resident_kb, server_at
@@ -208,3 +212,32 @@ def test_what_etcd_answers_is_read_field_by_field() -> None:
     assert etcd_peer._part(answer, 2) == long
     with pytest.raises(ValueError, match="lacks"):
         etcd_peer._part(etcd_peer._field(1, b"header"), 2)
+
+
+async def test_an_audience_is_told_when_the_last_of_it_knows() -> None:
+    audience = _Audience(2)
+    one, other = audience.observer(1), audience.observer(2)
+
+    def tell(observer: Observation, token: int | None) -> None:
+        term = None if token is None else pb.Term(token=token)
+        observer.take(pb.ObserveResponse(election="e", term=term).SerializeToString())
+
+    tell(one, 3)
+    tell(one, 3)
+    waiting = asyncio.create_task(audience.told())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    tell(other, 3)
+    assert len(await waiting) == 2
+    tell(one, None)  # then a vacancy is expected
+    tell(other, 3)
+    waiting = asyncio.create_task(audience.told())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    tell(other, None)
+    await waiting
+    tell(one, 3)  # an old leader is no change
+    tell(one, 4)
+    tell(other, 4)
+    first, last = await audience.told()
+    assert first <= last

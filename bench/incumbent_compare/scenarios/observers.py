@@ -28,35 +28,34 @@ async def run(setting: Setting) -> list[Series]:
 
 
 class _Audience:
-    """All observers; they say when the last of them was told of a new leader."""
+    """All observers; they say when each of them was told of the change that is expected."""
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._tokens: dict[int, int] = {}
-        self._at: list[float] = []
-        self._seen = 0
+        self._vacant = False  # what is expected: a vacancy, or a leader
+        self._last = 0  # the newest token that all have been told of
+        self._at: dict[int, float] = {}
         self._all = asyncio.Event()
 
     def observer(self, number: int) -> Observation:
         return Observation(lambda token: self._told(number, token))
 
     def _told(self, number: int, token: int | None) -> None:
-        if token is None or self._tokens.get(number, 0) >= token:
-            return
-        self._tokens[number] = token
-        if token > self._seen:
-            self._seen, self._at = token, []
-            self._all.clear()
-        self._at.append(time.perf_counter())
-        if len(self._at) == self._number:
-            self._all.set()
+        if self._vacant if token is None else not self._vacant and token > self._last:
+            self._at.setdefault(number, time.perf_counter())
+            if len(self._at) == self._number:
+                self._last = max(self._last, token or 0)
+                self._all.set()
 
     async def told(self) -> list[float]:
-        """The moments at which they heard of the newest leader, once all have."""
+        """The moments at which they heard of it, once all have; then the opposite is expected."""
         async with asyncio.timeout(PATIENCE):
             await self._all.wait()
+        at = list(self._at.values())
         self._all.clear()
-        return self._at
+        self._at.clear()
+        self._vacant = not self._vacant
+        return at
 
 
 async def _observed(setting: Setting, gateway: Server, number: int) -> Series:
@@ -112,8 +111,9 @@ async def _open(made: Sequence[Connection], audience: _Audience, number: int) ->
 
 
 async def _change(leader: ThroughGateway, audience: _Audience) -> list[float]:
-    """A leader goes, another one comes: milliseconds from its `enter` until each observer knew."""
+    """A leader comes, once all know of the vacancy: milliseconds until each observer knew it."""
     await leader.resign(ELECTION)
+    await audience.told()
     began = time.perf_counter()
     await leader.campaign(ELECTION)
     return [(at - began) * 1e3 for at in await audience.told()]

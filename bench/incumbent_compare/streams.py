@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from google.protobuf import duration_pb2
 
@@ -10,29 +10,37 @@ from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare.wire import Connection, Stream
 
 AT_ONCE = 200  # streams that are being opened
-PATIENCE = 60.0  # seconds for all of them
+PATIENCE = 60.0  # seconds for all of them, and
+PACE = 40.0  # so many more of them each second
+Answer = Callable[["Campaign"], bytes]
+
+
+def silent(_: "Campaign") -> bytes:
+    """Answer nothing."""
+    return b""
 
 
 class Campaign(Stream):
-    """It leads, or waits, once `entered` is done; then `answer` says what to send to a response."""
+    """It leads, or waits, once `entered` is done; from then on `answer` says what to send."""
 
     method = "Campaign"
 
-    def __init__(self, state: int = pb.STATE_LEADING) -> None:
+    def __init__(self, state: int = pb.STATE_LEADING, answer: Answer = silent) -> None:
         super().__init__()
         self._state = state
         self.sequence = 0
         self.answered = 0
         self.last = b""
-        self.answer: Callable[[Campaign], bytes] = lambda _: b""
+        self.answer = answer
         self.entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def take(self, message: bytes) -> bytes:
         self.last = message
         if not self.entered.done():
-            if self.response().state == self._state:
-                self.entered.set_result(None)
-            return b""
+            if self.response().state != self._state:
+                return b""
+            self.entered.set_result(None)
+            return self.answer(self)
         self.answered += 1
         return self.answer(self)
 
@@ -89,25 +97,32 @@ def enter(election: str, *, keep: bool, ttl: int = 10) -> pb.Enter:
 
 
 async def lead(
-    connections: Sequence[Connection], elections: Iterable[str], *, keep: bool, ttl: int = 10
+    connections: Sequence[Connection],
+    elections: Sequence[str],
+    *,
+    keep: bool,
+    ttl: int = 10,
+    answer: Answer = silent,
 ) -> list[Campaign]:
     """Lead each of the elections on a stream of its own; those without heartbeats half-closed."""
-    return await candidates(connections, elections, pb.STATE_LEADING, keep=keep, ttl=ttl)
+    leading = pb.STATE_LEADING
+    return await candidates(connections, elections, leading, keep=keep, ttl=ttl, answer=answer)
 
 
 async def candidates(
     connections: Sequence[Connection],
-    elections: Iterable[str],
+    elections: Sequence[str],
     state: int,
     *,
     keep: bool = False,
     ttl: int = 10,
+    answer: Answer = silent,
 ) -> list[Campaign]:
     """Enter each of the elections on a stream of its own, until all have that state."""
     streams: list[Campaign] = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE + len(elections) / PACE):
         for number, election in enumerate(elections):
-            stream = Campaign(state)
+            stream = Campaign(state, answer)
             request = pb.CampaignRequest(enter=enter(election, keep=keep, ttl=ttl))
             connection = connections[number % len(connections)]
             streams.append(connection.open(stream, request, half_close=not keep))

@@ -28,7 +28,7 @@ class _Crowd(Contender):
         """Lead all that begin with this name, for ever."""
         self._stack = connections(self._address, min(CONNECTIONS, self._number))
         made = await self._stack.__aenter__()
-        await lead(made, (f"{election}/{each}" for each in range(self._number)), keep=False)
+        await lead(made, [f"{election}/{each}" for each in range(self._number)], keep=False)
 
     async def resign(self, election: str) -> None:
         """It dies."""

@@ -83,7 +83,7 @@ class _Load:
 @asynccontextmanager
 async def _loaded(server: Server, streams: int, number: int) -> AsyncIterator[_Load]:
     async with connections(server.address, number) as made:
-        names = (f"heartbeats/{streams}-{number}/{each:05}" for each in range(streams))
+        names = [f"heartbeats/{streams}-{number}/{each:05}" for each in range(streams)]
         yield _Load(server, await lead(made, names, keep=True, ttl=TTL))
 
 

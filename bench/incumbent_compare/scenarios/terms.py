@@ -5,9 +5,7 @@ sent after `enter`; the open stream is the proof of life.
 """
 
 import asyncio
-import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from incumbent_compare import goals
@@ -15,7 +13,7 @@ from incumbent_compare.goals import with_goals
 from incumbent_compare.processes import Server
 from incumbent_compare.results import Quantity, Series, Way
 from incumbent_compare.setting import Meter, Setting, quantity
-from incumbent_compare.streams import Campaign, lead
+from incumbent_compare.streams import Campaign, lead, silent
 from incumbent_compare.targets import Count
 from incumbent_compare.wire import Connection, connections
 
@@ -53,11 +51,14 @@ async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
     ):
         await _warm_up(made)
         idle = gateway.resident()
-        streams = await lead(made, (f"terms/{number}/{each}" for each in range(number)), keep=keep)
-        with _paced(streams, keep=keep):
-            await asyncio.sleep(SETTLE if sizes.held > 1 else 0)
-            meter = Meter(setting.target, [gateway], setting.shares, each=False)
-            held = await _watch(setting, gateway, streams, meter, idle)
+        names = [f"terms/{number}/{each}" for each in range(number)]
+        pace = _Pace()
+        answer = pace.answer if keep else silent
+        streams = await lead(made, names, keep=keep, answer=answer)
+        await asyncio.sleep(SETTLE if sizes.held > 1 else 0)
+        meter = Meter(setting.target, [gateway], setting.shares, each=False)
+        held = await _watch(setting, gateway, streams, meter, idle)
+        pace.stop()
     title = f"gateway, {number:,} terms, {'heartbeats' if keep else 'half-closed'}"
     measured = list(_quantities(held, number, sizes.held, keep=keep))
     kind = "KEEP" if keep else "RELEASE, half-closed"
@@ -66,7 +67,7 @@ async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
 
 async def _warm_up(made: Sequence[Connection]) -> None:
     """Have the gateway load what it loads for its first streams, on every connection."""
-    names = (f"terms/warm/{each}" for each in range(len(made)))
+    names = [f"terms/warm/{each}" for each in range(len(made))]
     for stream in await lead(made, names, keep=False):
         stream.cancel()
     await asyncio.sleep(0.5)  # their places are free again: a gateway has as many as are wanted
@@ -91,27 +92,24 @@ async def _watch(
     return held
 
 
-@contextmanager
-def _paced(streams: list[Campaign], *, keep: bool) -> Iterator[None]:
-    """Send heartbeats when they are due, the first ones spread."""
-    loop, open_ = asyncio.get_running_loop(), True
+class _Pace:
+    """Heartbeats when they are due, from the moment at which a candidate leads."""
 
-    def send(stream: Campaign) -> None:
-        if open_ and not stream.ended:
-            stream.send(stream.beat())
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
 
-    def answer(stream: Campaign) -> bytes:
-        pace = stream.response().next_heartbeat_in
-        loop.call_later(pace.seconds + pace.nanos / 1e9, send, stream)
+    def answer(self, stream: Campaign) -> bytes:
+        due = stream.response().next_heartbeat_in
+        self._loop.call_later(due.seconds + due.nanos / 1e9, self._send, stream)
         return b""
 
-    for stream in streams if keep else ():
-        stream.answer = answer
-        loop.call_later(random.uniform(0, 1), send, stream)
-    try:
-        yield
-    finally:
-        open_ = False
+    def _send(self, stream: Campaign) -> None:
+        if not self._stopped and not stream.ended:
+            stream.send(stream.beat())
+
+    def stop(self) -> None:
+        self._stopped = True
 
 
 def _quantities(held: _Held, number: int, seconds: float, *, keep: bool) -> Iterator[Quantity]:

@@ -99,7 +99,7 @@ def plan(
             raise ValueError(f"--store {name} is given twice")
         stores[name] = url
     if not stores:
-        stores = dict(given) or dict.fromkeys(WITHOUT_SERVER, "")
+        stores = dict(given) or {name: f"{name}://" for name in WITHOUT_SERVER}
     scenarios = tuple(dict.fromkeys(arguments.scenario)) or tuple(
         name for name, scenario in SCENARIOS.items() if scenario.quick or arguments.full
     )

@@ -71,7 +71,7 @@ def test_each_way_is_repeated_five_times() -> None:
 
 def test_without_a_store_it_takes_those_that_need_no_server() -> None:
     planned = cli.plan(arguments(), {}, {})
-    assert list(planned.stores) == ["memory", "sqlite"]
+    assert planned.stores == {"memory": "memory://", "sqlite": "sqlite://"}
     assert planned.scenarios == ALL
     assert planned.sizes == QUICK
 

@@ -1,5 +1,7 @@
 """The memory of one gateway: what the gateway costs when its store costs nothing."""
 
+from pathlib import Path
+
 from incumbent_compare.targets.target import Count, Target
 
 
@@ -10,6 +12,9 @@ class MemoryTarget(Target):
     shared = False
     moves = False
     counts = "nothing is written"
+
+    def __init__(self, _: str, folder: Path) -> None:
+        super().__init__("memory://", folder)
 
     async def prepare(self) -> str:
         return ""

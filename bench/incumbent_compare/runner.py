@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -93,13 +93,13 @@ class Comparison:
         try:
             async with self._setting(target, shares) as setting:
                 return await work(setting)
-        except Exception as error:  # noqa: BLE001 the others are measured all the same
-            why = " ".join(_said(error).split())
+        except Exception as error:  # the others are measured all the same
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError from error  # what failed was cleaning up
+            why = _said(error)
             print(f"\n{part.name}: {why}", file=sys.stderr)
             traceback.print_exception(error, file=sys.stderr)
-            self._missing.append(
-                Missing(scenario=part.scenario, store=target.name, why=why[:BRIEF])
-            )
+            self._missing.append(Missing(scenario=part.scenario, store=target.name, why=why))
             return []
 
     @asynccontextmanager
@@ -110,18 +110,23 @@ class Comparison:
         try:
             yield Setting(target, self._plan.sizes, place, namespace, shares, self._progress.step)
         finally:
-            await target.forget(namespace)
+            await _tidy(target, target.forget(namespace))
 
     async def _close(self) -> None:
         for target in self._targets.values():
-            try:
-                await target.close()
-            except Exception as error:  # noqa: BLE001 the others are closed all the same
-                print(f"{target.name}: not cleaned up: {_said(error)}", file=sys.stderr)
+            await _tidy(target, target.close())
+
+
+async def _tidy(target: Target, work: Awaitable[None]) -> None:
+    """Remove what was left, where that can be done: the figures are worth more."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 whatever it is, the others are cleaned up
+        print(f"{target.name}: not all was removed: {_said(error)}", file=sys.stderr)
 
 
 def _said(error: BaseException) -> str:
     """The first thing that went wrong."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return " ".join(f"{type(error).__name__}: {error}".split())[:BRIEF]

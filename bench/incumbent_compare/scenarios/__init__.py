@@ -53,5 +53,5 @@ SCENARIOS: dict[str, Scenario] = {
     "observers": Scenario("of one election", observers.run, seconds=15),
     "crowd": Scenario("many leaders die at once", crowd.run, seconds=18),
     "idle": Scenario("nothing happens", waits=idle.waits, heavy=True, waiting=35),
-    "churn": Scenario("streams come and go", churn.run, quick=False, seconds=0),
+    "churn": Scenario("streams come and go", churn.run, quick=False, seconds=20),
 }

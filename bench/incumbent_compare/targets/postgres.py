@@ -1,5 +1,7 @@
 """A PostgreSQL, by lease rows or by advisory locks."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,17 +81,26 @@ class PostgresTarget(Target):
         return float(clients) - 1  # this one
 
     async def forget(self, namespace: str) -> None:
-        assert self._asks is not None
-        for table, column in _TABLES:
-            ((there,),) = await self._rows(f"SELECT to_regclass('{table}') IS NOT NULL")
-            if there:
-                delete = f"DELETE FROM {table} WHERE {column} = %s"
-                await self._asks.execute(delete, (namespace,))
+        async with self._connection() as connection:
+            for table, column in _TABLES:
+                cursor = await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
+                if await cursor.fetchone() == (True,):
+                    delete = f"DELETE FROM {table} WHERE {column} = %s"
+                    await connection.execute(delete, (namespace,))
 
     async def close(self) -> None:
         if self._asks is not None:
-            await self._asks.execute(f"DROP TABLE IF EXISTS {TABLE}")
             await self._asks.close()
+            async with self._connection() as connection:
+                await connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[tuple[Any, ...]]]:
+        """A new one: what was interrupted closes the one that it was on."""
+        async with await AsyncConnection.connect(
+            self.conninfo, autocommit=True, connect_timeout=10
+        ) as connection:
+            yield connection
 
     async def _rows(self, statement: str) -> list[tuple[Any, ...]]:
         assert self._asks is not None

@@ -1,0 +1,183 @@
+"""A scenario of the report: its table, its plots, and what is to be said beside them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from incumbent_compare.report.figures import Stats, Verdict, stats, verdict
+from incumbent_compare.report.labels import Labels, in_words, labels
+from incumbent_compare.report.numbers import NONE, amount, digits
+from incumbent_compare.report.plots import Plot
+from incumbent_compare.report.plotted import plots
+from incumbent_compare.report.stores import order, store
+from incumbent_compare.results import Cost, Missing, Run, Series, Way
+
+_TITLES = {
+    "campaign": "Entering a vacant election",
+    "hand-over": "Hand-over",
+    "failover": "Failover",
+    "heartbeats": "Heartbeats",
+    "terms": "Terms held",
+    "observers": "Observers",
+    "mass-death": "Many leaders die at once",
+    "idle": "Nothing happens",
+    "churn": "Streams that come and go",
+}
+_ABOUT = {
+    "campaign": "One candidate at a time enters an election of its own, on gateways and stores that"
+    " do nothing else: from handing over the request until the candidate has read that it leads.",
+    "hand-over": "The leader resigns while another candidate waits: until that one has read that it"
+    " leads.",
+    "failover": "A leader, or its gateway, is killed with kill -9 while another candidate waits:"
+    " until that one has read that it leads. Under KEEP the dead client's own ttl decides, under"
+    " RELEASE its connection; when a gateway dies, the store's ttl does, or the store's session.",
+    "heartbeats": "Streams that lead send heartbeats as fast as they are answered, one in flight on"
+    " each. The floor is an empty handler of the same service: what gRPC costs by itself.",
+    "terms": "What it costs to hold terms, and how that grows with their number.",
+    "observers": "The leader of an election changes: until all who observe it have been told.",
+    "mass-death": "A crowd of leaders is killed at once: until their elections are led again.",
+    "idle": "What gateway and store cost while candidates lead and wait, and nothing changes.",
+    "churn": "Streams are opened, read and cancelled: what memory a gateway keeps of them.",
+}
+_UNKNOWN = "This report has no words of its own for this scenario; its figures are these."
+_WAYS = list(Way)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU of each process, and requests, for one operation."""
+
+    client: str
+    gateway: str
+    store: str
+    requests: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One quantity of a series in a table."""
+
+    name: str
+    stats: Stats
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One series in a table."""
+
+    label: str
+    way: str
+    lines: tuple[Line | None, ...]
+    """One at least: None where the series measured nothing but its cost."""
+    cost: Spent | None
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """The cells of its cost, also where that is not known."""
+        cost = self.cost or Spent(NONE, NONE, NONE, NONE)
+        return cost.client, cost.gateway, cost.store, cost.requests
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The series of one store."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scenario, ready to be written."""
+
+    anchor: str
+    title: str
+    about: str
+    settings: str
+    groups: tuple[Group, ...]
+    plots: tuple[Plot, ...]
+    remarks: tuple[str, ...]
+    missing: tuple[str, ...]
+    has_goals: bool
+    has_costs: bool
+
+
+def scenarios(run: Run) -> Iterator[Scenario]:
+    """All scenarios of a run, those that were only asked for included; the known ones first."""
+    names = dict.fromkeys(
+        [one.scenario for one in run.series] + [one.scenario for one in run.missing]
+    )
+    known = list(_TITLES)
+    ordered = sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+    for number, name in enumerate(ordered, start=1):
+        series = [series for series in run.series if series.scenario == name]
+        series.sort(key=lambda one: (order(one.store), _WAYS.index(one.way)))
+        missing = [missing for missing in run.missing if missing.scenario == name]
+        yield _scenario(f"scenario-{number}", name, series, missing, run)
+
+
+def title(name: str) -> str:
+    """What people call the scenario."""
+    return _TITLES.get(name, name)
+
+
+def _scenario(
+    anchor: str, name: str, series: Sequence[Series], missing: Sequence[Missing], run: Run
+) -> Scenario:
+    found = labels(series)
+    groups = tuple(_groups(series, found, run))
+    entries = [entry for group in groups for entry in group.entries]
+    return Scenario(
+        anchor=anchor,
+        title=title(name),
+        about=_ABOUT.get(name, _UNKNOWN),
+        settings=in_words(found.shared.items()),
+        groups=groups,
+        plots=tuple(plots(name, anchor, series, found)),
+        remarks=tuple(_remarks(series)),
+        missing=tuple(f"{store(one.store).title}: {one.why}" for one in missing),
+        has_goals=any(line and line.verdict for entry in entries for line in entry.lines),
+        has_costs=any(entry.cost for entry in entries),
+    )
+
+
+def _groups(all_series: Sequence[Series], found: Labels, run: Run) -> Iterator[Group]:
+    for name in dict.fromkeys(series.store for series in all_series):
+        here = [series for series in all_series if series.store == name]
+        yield Group(store(name).title, tuple(_entry(series, found, run) for series in here))
+
+
+def _entry(series: Series, found: Labels, run: Run) -> Entry:
+    lines = tuple(
+        Line(quantity.name, stats(quantity), verdict(quantity, series, run))
+        for quantity in series.quantities
+    )
+    cost = None if series.cost is None else spent(series.cost)
+    return Entry(found.of(series), series.way.value, lines or (None,), cost)
+
+
+def spent(cost: Cost) -> Spent:
+    """What one operation cost."""
+
+    def each(total: float | None) -> str:
+        if total is None or not cost.operations:
+            return NONE
+        return amount(total / cost.operations, "s")
+
+    known = cost.requests is not None and cost.operations
+    requests = digits((cost.requests or 0) / cost.operations) if known else NONE
+    return Spent(each(cost.client), each(cost.gateway), each(cost.store), requests)
+
+
+def _remarks(all_series: Sequence[Series]) -> list[str]:
+    """Each remark once, with those that it was made of."""
+    whom: dict[str, list[str]] = {}
+    for one in all_series:
+        for remark in one.remarks:
+            named = filter(None, [one.store and store(one.store).title, one.title])
+            whom.setdefault(remark, []).append(", ".join(named))
+    return [
+        # What is said of all need not name them.
+        remark if len(who) == len(all_series) > 1 else f"{'; '.join(dict.fromkeys(who))}: {remark}"
+        for remark, who in whom.items()
+    ]

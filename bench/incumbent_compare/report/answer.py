@@ -1,17 +1,18 @@
 """The answer that the page begins with: which store for whom, with the figures of this run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from incumbent_compare.report.figures import verdict
+from incumbent_compare.report.figures import verdicts
 from incumbent_compare.report.labels import labels
-from incumbent_compare.report.numbers import NONE, amount, is_time, spread
-from incumbent_compare.report.scenarios import spent, title
+from incumbent_compare.report.numbers import NONE, amount, is_time, seconds, spread
+from incumbent_compare.report.scenarios import spent
 from incumbent_compare.report.stores import Store, order, store
+from incumbent_compare.report.words import known, title
 from incumbent_compare.results import Quantity, Run, Series, Way
 
-HAND_OVER, FAILOVER = "hand-over", "failover"
-_COSTS = ("campaign", "hand-over")
+HAND_OVER, FAILOVER = "handover", "failover"
+_COSTS = ("campaign", HAND_OVER)
 """The scenarios whose cost stands for a store's, the first one that was measured."""
 _ASIDE = frozenset({"memory"})
 """No choice where anything is to last: never called the quickest."""
@@ -39,9 +40,9 @@ class Answer:
     store: Store
     hand_over: tuple[Figure, ...]
     failover: tuple[Figure, ...]
-    cost: str
-    direct: tuple[Figure, ...]
-    """The same hand-over without a gateway."""
+    cost: tuple[Figure, ...]
+    direct: tuple[tuple[str, tuple[Figure, ...]], ...]
+    """The same without a gateway, by scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,8 @@ def answers(run: Run) -> list[Answer]:
             store=store(name),
             hand_over=tuple(_figures(run, HAND_OVER, name, Way.GATEWAY)),
             failover=tuple(_figures(run, FAILOVER, name, Way.GATEWAY)),
-            cost=_cost(run, name),
-            direct=tuple(_figures(run, HAND_OVER, name, Way.DIRECT)),
+            cost=tuple(_cost(run, name)),
+            direct=tuple(_direct(run, name)),
         )
         for name in sorted(filter(None, names), key=order)
     ]
@@ -72,7 +73,7 @@ def answers(run: Run) -> list[Answer]:
 
 def cost_of(run: Run) -> str:
     """What the operation is whose cost stands for a store's, or nothing."""
-    costs = {one.scenario for one in run.series if one.cost and one.cost.operations}
+    costs = {known(one.scenario) for one in run.series if one.cost and one.cost.operations}
     return next((name for name in _COSTS if name in costs), "")
 
 
@@ -81,7 +82,7 @@ def findings(run: Run) -> Iterator[str]:
     for name in (HAND_OVER, FAILOVER):
         kinds: dict[str, dict[str, Quantity]] = {}
         for series, label, quantity in _labelled(run, name, Way.GATEWAY):
-            if is_time(quantity.unit) and series.store not in _ASIDE:
+            if series.store not in _ASIDE:
                 kinds.setdefault(label, {}).setdefault(series.store, quantity)
         for label, by_store in kinds.items():
             what = f"{title(name)}, {label}" if label else title(name)
@@ -91,14 +92,19 @@ def findings(run: Run) -> Iterator[str]:
 def goals(run: Run) -> list[Goal]:
     """All goals of the run."""
     found = []
+    settings = {
+        name: labels([one for one in run.series if one.scenario == name])
+        for name in {one.scenario for one in run.series}
+    }
     for series in run.series:
+        label = settings[series.scenario].of(series)
         for quantity in series.quantities:
-            judged = verdict(quantity, series, run)
-            if judged is not None:
-                where = store(series.store).title if series.store else ""
-                who = ", ".join(filter(None, [where, series.title, quantity.name]))
-                scenario = title(series.scenario)
-                found.append(Goal(who, scenario, judged.goal, judged.found, judged.met))
+            where = store(series.store).title if series.store else ""
+            who = ", ".join(filter(None, [where, label, quantity.name]))
+            found += [
+                Goal(who, title(series.scenario), one.goal, one.found, one.met)
+                for one in verdicts(quantity, series, run)
+            ]
     return found
 
 
@@ -108,18 +114,21 @@ def _compared(by_store: dict[str, Quantity]) -> str:
     if len(ordered) == 1:
         return f"{_median(by_store[best])} on {store(best).title}."
     close = [name for name in ordered[1:] if _overlap(by_store[best], by_store[name])]
+    slowest = ordered[-1]
+    if len(close) == len(ordered) - 1:
+        between = f"{_median(by_store[best])} to {_median(by_store[slowest])}"
+        return f"the stores cannot be told apart, as their repetitions overlap: {between}."
     text = f"quickest on {store(best).title}, {_median(by_store[best])}"
     if close:
         others = ", ".join(f"{store(name).title} ({_median(by_store[name])})" for name in close)
         text += f"; not to be told from it, as the repetitions overlap: {others}"
-    slowest = ordered[-1]
     if slowest not in close:
         text += f"; slowest on {store(slowest).title}, {_median(by_store[slowest])}"
     return f"{text}."
 
 
 def _seconds(quantity: Quantity, percent: float) -> float:
-    return quantity.p(percent) * {"s": 1, "ms": 1e-3, "ns": 1e-9}.get(quantity.unit, 1e-6)
+    return quantity.p(percent) * seconds(quantity.unit)
 
 
 def _overlap(one: Quantity, other: Quantity) -> bool:
@@ -132,20 +141,23 @@ def _median(quantity: Quantity) -> str:
     return amount(quantity.p(50), quantity.unit)
 
 
-def _labelled(run: Run, scenario: str, way: Way) -> list[tuple[Series, str, Quantity]]:
-    """The quantities of a scenario's ways, with what tells those of one store apart."""
-    all_series = [one for one in run.series if (one.scenario, one.way) == (scenario, way)]
+def _labelled(run: Run, scenario: str, way: Way) -> Iterator[tuple[Series, str, Quantity]]:
+    """The durations of a scenario's ways, with what tells those of one store apart."""
+    all_series = [one for one in run.series if (known(one.scenario), one.way) == (scenario, way)]
     found = labels(all_series)
-    many = len({quantity.name for one in all_series for quantity in one.quantities}) > 1
-    titles = len({one.title for one in all_series}) > 1 or way is not Way.GATEWAY
-    return [
-        (one, ", ".join(filter(None, parts)), quantity)
-        for one in all_series
-        for quantity in one.quantities
-        for parts in [
-            [one.title if titles else "", quantity.name if many else "", *found.settings(one)]
-        ]
-    ]
+    titles = len({found.of(one) for one in all_series}) > 1 or way is not Way.GATEWAY
+    for one in all_series:
+        durations = [quantity for quantity in one.quantities if is_time(quantity.unit)]
+        for quantity in durations:
+            label = [found.of(one)] if titles else []
+            yield one, ", ".join(label + [quantity.name] * (len(durations) > 1)), quantity
+
+
+def _direct(run: Run, name: str) -> Iterator[tuple[str, tuple[Figure, ...]]]:
+    for scenario in (HAND_OVER, FAILOVER):
+        figures = tuple(_figures(run, scenario, name, Way.DIRECT))
+        if figures:
+            yield title(scenario), figures
 
 
 def _figures(run: Run, scenario: str, name: str, way: Way) -> Iterator[Figure]:
@@ -156,15 +168,11 @@ def _figures(run: Run, scenario: str, name: str, way: Way) -> Iterator[Figure]:
             yield Figure(label, _median(quantity), f"({between})" if several else "")
 
 
-def _cost(run: Run, name: str) -> str:
+def _cost(run: Run, name: str) -> Iterator[Figure]:
     of = cost_of(run)
     for one in run.series:
-        if (one.store, one.scenario, one.way) == (name, of, Way.GATEWAY) and one.cost:
+        if (one.store, known(one.scenario), one.way) == (name, of, Way.GATEWAY) and one.cost:
             cost = spent(one.cost)
-            parts: Sequence[tuple[str, str]] = (
-                (f"{cost.gateway} gateway", cost.gateway),
-                (f"{cost.store} store", cost.store),
-                (f"{cost.requests} requests", cost.requests),
-            )
-            return ", ".join(text for text, known in parts if known != NONE) or NONE
-    return NONE
+            parts = {"gateway": cost.gateway, "store": cost.store, "requests": cost.requests}
+            yield from (Figure(part, text, "") for part, text in parts.items() if text != NONE)
+            return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from incumbent_compare.report.numbers import amount, spread, times
+from incumbent_compare.report.numbers import amount, off, spread, times
 from incumbent_compare.results import Goal, Quantity, Run, Series
 
 ENOUGH = 100
@@ -54,28 +54,32 @@ class Verdict:
 _WORDS = {"p50": "median", "p99": "p99", "max": "largest"}
 
 
-def verdict(quantity: Quantity, series: Series, run: Run) -> Verdict | None:
-    """Hold the quantity against its goal, if it has one."""
-    goal = quantity.goal
-    if goal is None:
-        return None
+def verdicts(quantity: Quantity, series: Series, run: Run) -> tuple[Verdict, ...]:
+    """Hold the quantity against its goals."""
+    return tuple(_verdict(goal, quantity, series, run) for goal in quantity.goals)
+
+
+def _verdict(goal: Goal, quantity: Quantity, series: Series, run: Run) -> Verdict:
     sign = "≥" if goal.at_least else "≤"
+    words = f"{_WORDS[goal.statistic]} {sign}"
     if goal.over is None:
         value, bound = _statistic(quantity, goal), amount(goal.bound, quantity.unit)
-        shown, off = amount(value, quantity.unit), amount(abs(value - goal.bound), quantity.unit)
+        shown, far = amount(value, quantity.unit), amount(abs(value - goal.bound), quantity.unit)
+        if goal.bound:
+            far = f"{far} ({off(value, goal.bound, ratio=False)})"
     else:
-        bound = f"{times(goal.bound, bound=goal.bound)} of {goal.over}"
         ratio = _ratio(quantity, goal, _peer(quantity, goal.over, series, run))
+        joined = "of" if goal.bound <= 1 else "the"
+        bound = f"{times(goal.bound, bound=goal.bound)} {joined} {goal.over}"
         if ratio is None:
-            text = f"{_WORDS[goal.statistic]} {sign} {bound}"
-            return Verdict(None, text, f"not judged: no such figure of {goal.over}")
+            return Verdict(
+                None, f"{words} {bound}", f"not judged: nothing of {goal.over} to compare"
+            )
         value, shown = ratio, times(ratio, bound=goal.bound)
-        off = times(abs(ratio - goal.bound), bound=goal.bound)
+        far = off(ratio, goal.bound, ratio=True)
     met = value >= goal.bound if goal.at_least else value <= goal.bound
-    if goal.bound:
-        off = f"{off}, {abs(value / goal.bound - 1):.0%}" if goal.over is None else off
-    found = f"met: {shown}" if met else f"missed by {off}: {shown}"
-    return Verdict(met, f"{_WORDS[goal.statistic]} {sign} {bound}", found)
+    found = f"met: {shown}" if met else f"missed by {far}: {shown}"
+    return Verdict(met, f"{words} {bound}", found)
 
 
 def _statistic(quantity: Quantity, goal: Goal) -> float:

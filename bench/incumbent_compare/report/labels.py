@@ -1,6 +1,7 @@
 """How the series of a scenario are told apart: by what differs among them, and by nothing else."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from incumbent_compare.report.numbers import parameter
@@ -15,39 +16,40 @@ class Labels:
 
     shared: dict[str, Value] = field(default_factory=dict)
     varied: tuple[str, ...] = ()
+    unclear: bool = False
+    """Whether titles alone do not tell the series of a store apart."""
 
     def of(self, series: Series) -> str:
-        """The title of a series, with its settings where they vary: `gateway, streams 500`."""
-        return ", ".join([series.title, *self.settings(series)])
+        """The title of a series, with what varies where titles do not tell: `gateway, ttl 3`."""
+        return ", ".join([series.title, *self._settings(series, "")])
 
-    def settings(self, series: Series, *, but: str = "") -> list[str]:
-        """What varies, as this series has it."""
-        return [
-            said(name, series.parameters[name])
-            for name in self.varied
-            if name in series.parameters and name != but
-        ]
+    def _settings(self, series: Series, but: str) -> Iterator[str]:
+        for name in self.varied if self.unclear else ():
+            if name in series.parameters and name != but:
+                yield said(name, series.parameters[name])
 
     def swept(self, all_series: Sequence[Series]) -> str | None:
         """The one number that grows while all else stays, for lines to be drawn over; or None."""
         numbers = [
             name
             for name in self.varied
-            if all(not isinstance(series.parameters.get(name, 0), str) for series in all_series)
+            if all(not isinstance(one.parameters.get(name, 0), str) for one in all_series)
         ]
-        for name in numbers:
-            lines: dict[tuple[str, str], set[Value]] = {}
-            for series in all_series:
-                if name in series.parameters:
-                    values = lines.setdefault(self.line(series, name), set())
-                    values.add(series.parameters[name])
-            if any(len(values) > 1 for values in lines.values()) and len(numbers) == 1:
-                return name
-        return None
+        if len(numbers) != 1:
+            return None
+        (name,) = numbers
+        lines: dict[tuple[str, str], set[Value]] = {}
+        for one in all_series:
+            if name in one.parameters:
+                lines.setdefault(self.line(one, name), set()).add(one.parameters[name])
+        return name if any(len(values) > 1 for values in lines.values()) else None
 
     def line(self, series: Series, swept: str) -> tuple[str, str]:
         """The line that a series is a point of: its store, and its label without that number."""
-        return series.store, ", ".join([series.title, *self.settings(series, but=swept)])
+        value = re.escape(parameter(series.parameters[swept]))
+        number = re.compile(rf"(?<![\w.,]){value}(?![\w.]|,\d)")
+        title = [part for part in series.title.split(", ") if not number.search(part)]
+        return series.store, ", ".join([*title, *self._settings(series, swept)])
 
 
 def labels(all_series: Sequence[Series]) -> Labels:
@@ -62,14 +64,24 @@ def labels(all_series: Sequence[Series]) -> Labels:
             shared[name] = first
         else:
             varied.append(name)
-    return Labels(shared, tuple(varied))
+    titles = {(one.store, one.way, one.title) for one in all_series}
+    return Labels(shared, tuple(varied), unclear=len(titles) < len(all_series))
 
 
 def said(name: str, value: Value) -> str:
     """A setting in words: a word speaks for itself, a number does not."""
-    return value if isinstance(value, str) else f"{name} {parameter(value)}"
+    if isinstance(value, str):
+        return value
+    if name.endswith("s"):  # a number of things: 500 streams
+        return f"{parameter(value)} {plain(name.removesuffix('s') if value == 1 else name)}"
+    return f"{plain(name)} {parameter(value)}"
 
 
 def in_words(settings: Iterable[tuple[str, Value]]) -> str:
     """Settings in a row: `ttl 10, repetitions 5`."""
-    return ", ".join(f"{name} {parameter(value)}" for name, value in settings)
+    return ", ".join(f"{plain(name)} {parameter(value)}" for name, value in settings)
+
+
+def plain(name: str) -> str:
+    """The name of a setting as people write it."""
+    return name.replace("_", " ")

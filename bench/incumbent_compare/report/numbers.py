@@ -2,6 +2,7 @@
 
 _TIMES = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 _SHOWN = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+_RATES = ("/s", "a second")
 SPACE = "\N{NO-BREAK SPACE}"
 NONE = "\N{EN DASH}"
 
@@ -9,6 +10,16 @@ NONE = "\N{EN DASH}"
 def is_time(unit: str) -> bool:
     """Whether values of this unit are durations, which are shown in whatever unit fits."""
     return unit in _TIMES
+
+
+def is_rate(unit: str) -> bool:
+    """Whether values of this unit say how much is done in a second."""
+    return unit in _RATES
+
+
+def seconds(unit: str) -> float:
+    """How long one of this unit is."""
+    return _TIMES[unit]
 
 
 def digits(value: float) -> str:
@@ -38,17 +49,27 @@ def spread(low: float, high: float, unit: str) -> str:
 
 
 def tick(value: float, unit: str) -> str:
-    """A value for an axis: `10 ms`, `0.5`, `20k/s`."""
-    shown, scale = _scaled(value, unit)
-    value *= scale
-    if not is_time(unit) and abs(value) >= 10_000:
-        return _with_unit(f"{value / 1000:.4g}k", shown)
-    return _with_unit(f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}", shown)
+    """A value for an axis, whose title says what it counts: `10 ms`, `0.5`, `20k`."""
+    if value == 0:
+        return "0"
+    if is_time(unit):
+        shown, scale = _scaled(value, unit)
+        return _with_unit(f"{value * scale:.4g}", shown)
+    if abs(value) >= 10_000:
+        return f"{value / 1000:,.4g}k"
+    return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def times(ratio: float, *, bound: float) -> str:
     """A ratio: percent where the goal is a part of the peer, else a multiple."""
     return f"{ratio:.0%}" if bound <= 1 else f"{digits(ratio)}{SPACE}×"
+
+
+def off(value: float, bound: float, *, ratio: bool) -> str:
+    """How far a value is from its bound, where they are ratios of a peer or values of their own."""
+    if ratio and bound <= 1:
+        return f"{abs(value - bound) * 100:.1f} points"
+    return f"{abs(value / bound - 1):.0%}"
 
 
 def parameter(value: float | str) -> str:
@@ -60,19 +81,18 @@ def parameter(value: float | str) -> str:
 
 def _said(value: float, unit: str) -> str:
     # A duration is never whole by itself: 8.00 ms, not 8 ms.
-    return f"{value:.2f}" if is_time(unit) and 0.995 <= abs(value) < 9.995 else digits(value)
+    is_duration = is_time(unit.partition(" ")[0])
+    return f"{value:.2f}" if is_duration and 0.995 <= abs(value) < 9.995 else digits(value)
 
 
 def _scaled(value: float, unit: str) -> tuple[str, float]:
-    """The unit to show, and what to multiply by."""
-    if not is_time(unit):
+    """The unit to show, and what to multiply by; of `µs each` the first word is scaled."""
+    first, space, rest = unit.partition(" ")
+    if not is_time(first) or not value:
         return unit, 1.0
-    seconds = abs(value) * _TIMES[unit]
-    for shown, size in _SHOWN:
-        if seconds >= size * 0.9995:
-            return shown, _TIMES[unit] / size
-    shown, size = ("µs", 1e-6) if seconds else (unit, _TIMES[unit])
-    return shown, _TIMES[unit] / size
+    long = abs(value) * _TIMES[first]
+    shown, size = next((pair for pair in _SHOWN if long >= pair[1] * 0.9995), _SHOWN[-1])
+    return f"{shown}{space}{rest}", _TIMES[first] / size
 
 
 def _with_unit(text: str, unit: str) -> str:

@@ -10,26 +10,13 @@ from markupsafe import Markup
 
 from incumbent_compare.report.answer import Figure, answers, cost_of, findings, goals
 from incumbent_compare.report.numbers import NONE, amount
-from incumbent_compare.report.scenarios import scenarios, title
+from incumbent_compare.report.scenarios import scenarios
 from incumbent_compare.report.stores import store
+from incumbent_compare.report.words import method, title
 from incumbent_compare.results import Missing, Run
 
 BUSY = 0.5
 """From this load for each core on, the page says that the machine did other work."""
-_METHOD = (
-    "Each client, gateway and server is a process of its own on this machine, and its data is on a"
-    " local disk. All of them share the machine's cores.",
-    "What is compared ran in turn, repetition by repetition. The median is that of all samples; its"
-    " range is that of the repetitions' own medians, and says how far runs differ.",
-    "The p99 stands where there are 100 samples at least; of fewer the largest is given, as such.",
-    "A direct peer is a client that talks to the same server without a gateway, by the means that"
-    " the server itself offers. It rarely promises what the gateway does.",
-    "A goal against a peer is judged on the ratio within each repetition, and the median of those.",
-    "CPU is user and system time of all threads of a process, divided by the operations. Requests"
-    " are those that the store itself counted: statements, transactions or calls.",
-    "One machine has no network between its processes: on several hosts each round trip adds to"
-    " every figure.",
-)
 _MARKED = re.compile(r"[\\`*_\[\]{}|#~!<>&@]|://")
 
 
@@ -71,15 +58,20 @@ def _harmless(found: "re.Match[str]") -> str:
     return "&#58;//" if found[0] == "://" else entities.get(found[0], f"\\{found[0]}")
 
 
-def _listed(figures: Sequence[Figure]) -> Markup:
+def _listed(figures: Sequence[Figure], *, ranges: bool = True) -> Markup:
     """Figures one below the other."""
-    line = Markup("<span>{} <b>{}</b> <span class=small>{}</span></span>")
-    lines = [line.format(figure.label, figure.median, figure.range) for figure in figures]
+    line = Markup("<span>{} <b>{}</b>{}</span>")
+    between = Markup(" <span class=small>{}</span>")
+    lines = [
+        line.format(one.label, one.median, between.format(one.range) if ranges else "")
+        for one in figures
+    ]
     return Markup('<div class="figures">{}</div>').format(Markup().join(lines or [NONE]))
 
 
-def _in_a_row(figures: Sequence[Figure]) -> str:
-    return "; ".join(f"{figure.label} {figure.text}".strip() for figure in figures) or NONE
+def _in_a_row(figures: Sequence[Figure], *, ranges: bool = True) -> str:
+    said = (f"{one.label} {one.text if ranges else one.median}".strip() for one in figures)
+    return "; ".join(said) or NONE
 
 
 def _said(run: Run) -> Mapping[str, Any]:
@@ -95,7 +87,7 @@ def _said(run: Run) -> Mapping[str, Any]:
         "goals": all_goals,
         "met": sum(goal.met is True for goal in all_goals),
         "scenarios": list(scenarios(run)),
-        "method": _METHOD,
+        "method": method(),
         "missing": [
             Missing(scenario=title(one.scenario), store=store(one.store).title, why=one.why)
             for one in run.missing

@@ -4,6 +4,8 @@ Nothing is told by colour alone: rows carry their label and their median, lines 
 Sizes are CSS pixels at which a plot is shown unscaled.
 """
 
+import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +13,7 @@ from typing import Final
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from incumbent_compare.report.numbers import tick
 from incumbent_compare.report.svg import GRID, GROUND, HUES, INK, MUTED, POINT, drawing, render
@@ -20,14 +22,19 @@ from incumbent_compare.results import Way
 SHOWN = 40
 """So many samples of a row are drawn; of more, this many that are evenly spaced by rank."""
 FONT, SMALL = 13.0, 12.0
-_LETTER = 0.6 * FONT
+_LETTER, _NARROW = 0.57 * FONT, 0.57 * SMALL
 _LOOKS: Final = {
     Way.GATEWAY: (HUES[0], "o"),
     Way.DIRECT: (HUES[1], "s"),
     Way.FLOOR: (HUES[2], "^"),
 }
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
-_DASHES: Final = {Way.GATEWAY: "-", Way.DIRECT: "--", Way.FLOOR: ":"}
+_MEANT: Final = {
+    Way.GATEWAY: "round: gateway",
+    Way.DIRECT: "square: direct peer",
+    Way.FLOOR: "triangle: floor",
+}
+_DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +71,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line over what grows; `hue` is the number of its colour and mark."""
+    """A line over what grows: `hue` is the number of its colour and mark, `dash` of its dashes."""
 
     label: str
-    way: Way
+    gateway: bool
     hue: int
+    dash: int
     points: tuple[tuple[float, float], ...]
 
 
@@ -84,11 +92,13 @@ class Plot:
 
 def strips(name: str, title: str, said: str, blocks: Sequence[Block], scale: Scale) -> Plot:
     """Rows of samples, labels beside them where there is room and above them where not."""
+    rows = [row for block in blocks for row in block.rows]
+    marks = [text for way, text in _MEANT.items() if any(row.way is way for row in rows)]
     caption = (
-        "Each mark is a sample, the upright line the median of all, the bar the range of the"
-        " repetitions' medians."
+        f"Each mark is a sample ({', '.join(marks)}), the upright line the median of all, the bar"
+        " the range of the repetitions' medians."
     )
-    if any(len(row.samples) > SHOWN for block in blocks for row in block.rows):
+    if any(len(row.samples) > SHOWN for row in rows):
         caption += f" Of more than {SHOWN}, {SHOWN} that are evenly spaced by rank are drawn."
     with drawing():
         wide = render(_strips(blocks, scale, 960, narrow=False), f"{name}-wide", title, said)
@@ -100,10 +110,8 @@ def curves(
     name: str, title: str, said: str, lines: Sequence[Curve], over: str, scale: Scale
 ) -> Plot:
     """Medians over what grows, one line a series."""
-    caption = "Medians. Solid lines are gateways, dashed ones direct peers, dotted ones the floor."
     with drawing():
-        figure = _curves(lines, over, scale)
-        return Plot(title, caption, render(figure, name, title, said))
+        return Plot(title, "", render(_curves(lines, over, scale), name, title, said))
 
 
 def thinned(samples: Sequence[float]) -> list[float]:
@@ -115,32 +123,41 @@ def thinned(samples: Sequence[float]) -> list[float]:
 
 
 def _strips(blocks: Sequence[Block], scale: Scale, width: float, *, narrow: bool) -> Figure:
-    headed = len(blocks) > 1 or bool(blocks[0].heading)
-    step, head, foot = (46.0, 34.0, 34.0) if narrow else (30.0, 36.0, 34.0)
-    height = sum((head if headed else 8) + step * len(block.rows) for block in blocks) + foot
-    longest = max(len(row.label) for block in blocks for row in block.rows)
-    left, right = (10.0, 18.0) if narrow else (min(330.0, 24 + longest * _LETTER), 150.0)
-    figure = _figure(width, height)
+    rows = [row for block in blocks for row in block.rows]
+    longest = max(len(row.label) for row in rows)
+    left, right = (12.0, 18.0) if narrow else (min(380.0, 24 + longest * _LETTER), 110.0)
+    letters = int(270 / _NARROW) if narrow else int((left - 16) / _LETTER)
+    labels = {row: _wrapped(row.label, letters) for row in rows}
+    head, foot = (34.0 if len(blocks) > 1 else 8.0), 34.0
+    heights = {row: _height(labels[row], narrow=narrow) for row in rows}
+    height = head * len(blocks) + sum(heights[row] for row in rows) + foot
+    figure = Figure(figsize=(width / 96, height / 96), dpi=96)
     axes = _axes(figure, width, height, (left, foot, right, 0))
     axes.set_ylim(height - foot, 0)
-    _value_axis(axes, scale, most=4 if narrow else 7)
+    _value_axis(axes, scale, most=5 if narrow else 8)
     top = 0.0
     for block in blocks:
-        if headed:
-            _write(axes, -left, top + head / 2 + 2, block.heading, weight="bold")
-        top += head if headed else 8
+        if len(blocks) > 1:
+            heading = _short(block.heading, 46 if narrow else 110)
+            _write(figure, 0, top + head / 2 + 2, heading, weight="bold")
+        top += head
         for row in block.rows:
+            step = heights[row]
             middle = top + (step - 14 if narrow else step / 2)
             _samples(axes, row, middle)
             if narrow:
-                _write(axes, -left, top + 10, _short(row.label, 31), size=SMALL)
-                _write(axes, width - left, top + 10, row.text, size=SMALL, ha="right")
+                _write(figure, 0, top + 2, labels[row], size=SMALL, va="top")
+                _write(figure, width, top + 2, row.text, size=SMALL, ha="right", va="top")
             else:
-                label = _short(row.label, int((left - 16) / _LETTER))
-                _write(axes, -12, middle, label, ha="right")
-                _write(axes, width - left - right + 14, middle, row.text)
+                _write(figure, left - 12, middle, labels[row], ha="right")
+                _write(figure, width - right + 14, middle, row.text)
             top += step
     return figure
+
+
+def _height(label: str, *, narrow: bool) -> float:
+    lines = label.count("\n")
+    return 46.0 + 17 * lines if narrow else 30.0 + 12 * lines
 
 
 def _samples(axes: Axes, row: Row, y: float) -> None:
@@ -163,7 +180,7 @@ def _samples(axes: Axes, row: Row, y: float) -> None:
 def _curves(lines: Sequence[Curve], over: str, scale: Scale) -> Figure:
     width, plot, legend = 440.0, 230.0, 22.0 * len(lines)
     foot = 52 + legend
-    figure = _figure(width, plot + foot + 12)
+    figure = Figure(figsize=(width / 96, (plot + foot + 12) / 96), dpi=96)
     axes = _axes(figure, width, plot + foot + 12, (66, foot, 14, 12))
     xs = sorted({x for line in lines for x, _ in line.points})
     if xs[0] > 0 and xs[-1] / xs[0] >= 10:
@@ -180,18 +197,14 @@ def _curves(lines: Sequence[Curve], over: str, scale: Scale) -> Figure:
         hue, mark = HUES[line.hue % len(HUES)], _MARKS[line.hue % len(_MARKS)]
         axes.plot(
             *zip(*line.points, strict=True), label=_short(line.label, 48), color=hue, marker=mark,
-            linestyle=_DASHES[line.way], linewidth=2 * POINT, markersize=7 * POINT,
-            markerfacecolor=hue if line.way is Way.GATEWAY else GROUND,
+            linestyle=_DASHES[line.dash % len(_DASHES)], linewidth=2 * POINT,
+            markersize=7 * POINT, markerfacecolor=hue if line.gateway else GROUND,
         )  # fmt: skip
     figure.legend(
         loc="lower left", bbox_to_anchor=(0, 0), ncols=1, frameon=False, fontsize=SMALL * POINT,
         handlelength=3.2, borderaxespad=0.2, labelspacing=0.55,
     )  # fmt: skip
     return figure
-
-
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width / 96, height / 96), dpi=96)
 
 
 def _axes(
@@ -213,30 +226,37 @@ def _value_axis(axes: Axes, scale: Scale, *, most: int, vertical: bool = False) 
         axes.yaxis.set_major_locator(NullLocator())
     if scale.log:
         (axes.set_yscale if vertical else axes.set_xscale)("log")
-        axis.set_major_locator(LogLocator(numticks=most))
+        axis.set_major_locator(FixedLocator(_decades(scale, most)))
         axis.set_minor_locator(NullLocator())
     else:
-        axis.set_major_locator(MaxNLocator(most))
+        axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
     limits(scale.low, scale.high)
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value, scale.unit)))
     axes.grid(visible=True, axis="y" if vertical else "x", color=GRID, linewidth=1 * POINT)
     axes.set_axisbelow(True)
 
 
+def _decades(scale: Scale, most: int) -> list[float]:
+    """Round values within a log scale: 1, 2 and 5, or powers of ten alone, or some of those."""
+    powers = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
+    for parts in ((1, 2, 5), (1, 3), (1,)):
+        values = [part * 10.0**power for power in powers for part in parts]
+        inside = [value for value in values if scale.low <= value <= scale.high]
+        if len(inside) <= most:
+            return inside
+    tens = [10.0**power for power in powers]
+    return tens[:: -(-len(tens) // most)]
+
+
 def _write(
-    axes: Axes, x: float, y: float, text: str, *,
-    size: float = FONT, ha: str = "left", weight: str = "normal",
+    figure: Figure, x: float, y: float, text: str, *,
+    size: float = FONT, ha: str = "left", va: str = "center", weight: str = "normal",
 ) -> None:  # fmt: skip
-    """Text at x pixels from the left of the axes, at y of its scale."""
-    left = axes.get_position().x0 * axes.figure.bbox.width
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    pixel = figure.bbox.width
-    place = (left + x) / pixel
-    axes.text(
-        (place - axes.get_position().x0) / axes.get_position().width, y, text,
-        transform=axes.get_yaxis_transform(), fontsize=size * POINT, ha=ha, va="center",
-        fontweight=weight,
+    """Text at x pixels from the left of the figure, y from its top."""
+    width, height = figure.get_size_inches() * 96
+    figure.text(
+        x / width, 1 - y / height, text,
+        fontsize=size * POINT, ha=ha, va=va, fontweight=weight, linespacing=1.15,
     )  # fmt: skip
 
 
@@ -249,6 +269,12 @@ def _apart(values: Sequence[float]) -> list[float]:
         if not kept or (value / kept[-1] >= 1.9 if log else value - kept[-1] >= span / 6):
             kept.append(value)
     return kept
+
+
+def _wrapped(text: str, letters: int) -> str:
+    """The text on two lines at the most."""
+    lines = textwrap.wrap(text, letters, max_lines=2, placeholder="…")
+    return "\n".join(lines)
 
 
 def _short(text: str, most: int) -> str:

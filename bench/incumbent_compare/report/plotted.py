@@ -2,22 +2,25 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from incumbent_compare.report.labels import Labels
-from incumbent_compare.report.numbers import amount, is_time, spread
+from incumbent_compare.report.labels import Labels, plain
+from incumbent_compare.report.numbers import amount, is_rate, is_time, seconds, spread
 from incumbent_compare.report.plots import Block, Curve, Plot, Row, Scale, curves, strips
 from incumbent_compare.report.stores import order, store
-from incumbent_compare.results import Cost, Quantity, Series
+from incumbent_compare.results import Cost, Quantity, Series, Way
 
-ROWS = 48
-"""So many rows one plot has room for."""
+ROWS = 60
+"""So many rows a plot has room for."""
+FEW = 6
+"""So many plots of lines a scenario has."""
 WIDE = 20.0
-"""From this ratio of the largest to the smallest on, durations are drawn on a log scale."""
+"""From this ratio of the largest to the smallest on, values are drawn on a log scale."""
 _USUAL = {"failover": (0.01, 30.0)}  # seconds: what the axis of a scenario always spans
 _COSTS: dict[str, tuple[str, Callable[[Cost], float | None]]] = {
     "CPU of the gateway for one operation": ("s", lambda cost: cost.gateway),
     "CPU of the store for one operation": ("s", lambda cost: cost.store),
-    "Requests at the store for one operation": ("", lambda cost: cost.requests),
+    "requests at the store for one operation": ("", lambda cost: cost.requests),
 }
+_Measured = tuple[Series, Quantity]
 _Point = tuple[Series, float]
 
 
@@ -31,23 +34,30 @@ def plots(name: str, anchor: str, series: Sequence[Series], found: Labels) -> It
 
 
 def _rows(name: str, anchor: str, series: Sequence[Series], found: Labels) -> Iterator[Plot]:
-    units: dict[str, list[tuple[Series, Quantity]]] = {}
+    unit, pairs = _worth(series)
+    if sum(len(samples) for _, quantity in pairs for samples in quantity.repetitions) < 2:
+        return
+    blocks = _blocks(pairs[:ROWS], found)
+    title = f"{blocks[0].heading}" if len(blocks) == 1 else f"{len(blocks)} quantities"
+    if not is_time(unit):
+        title += f", {unit}"
+    if len(pairs) > ROWS:
+        title += f" (the first {ROWS} rows of {len(pairs)})"
+    scale = _scale([row for block in blocks for row in block.rows], unit, name)
+    yield strips(f"{anchor}-rows", title, _in_words(blocks), blocks, scale)
+
+
+def _worth(series: Sequence[Series]) -> tuple[str, list[_Measured]]:
+    """What is worth a plot: the durations of a scenario, else its rates, else what is first."""
+    units: dict[str, list[_Measured]] = {}
     for one in series:
         for quantity in one.quantities:
             units.setdefault(quantity.unit, []).append((one, quantity))
-    for number, (unit, pairs) in enumerate(units.items(), start=1):
-        counted = sum(len(samples) for _, quantity in pairs for samples in quantity.repetitions)
-        if counted < 2:
-            continue
-        blocks = _blocks(pairs[:ROWS], found)
-        title = ", ".join(dict.fromkeys(quantity.name for _, quantity in pairs))
-        if len(pairs) > ROWS:
-            title += f" (the first {ROWS} of {len(pairs)})"
-        scale = _scale([row for block in blocks for row in block.rows], unit, name)
-        yield strips(f"{anchor}-rows-{number}", title, _in_words(blocks), blocks, scale)
+    ordered = sorted(units, key=lambda unit: (not is_time(unit), not is_rate(unit)))
+    return (ordered[0], units[ordered[0]]) if ordered else ("", [])
 
 
-def _blocks(pairs: Sequence[tuple[Series, Quantity]], found: Labels) -> list[Block]:
+def _blocks(pairs: Sequence[_Measured], found: Labels) -> list[Block]:
     names = dict.fromkeys(quantity.name for _, quantity in pairs)
     return [
         Block(
@@ -67,23 +77,28 @@ def _row(series: Series, quantity: Quantity, found: Labels) -> Row:
         samples=tuple(samples),
         median=quantity.p(50),
         medians=(min(medians), max(medians)),
-        text=amount(quantity.p(50), quantity.unit),
+        text=amount(quantity.p(50), quantity.unit if is_time(quantity.unit) else ""),
     )
 
 
 def _label(series: Series, label: str) -> str:
-    return f"{store(series.store).title} · {label}" if series.store else label
+    return " · ".join(filter(None, [series.store and store(series.store).brief, label]))
 
 
 def _scale(rows: Sequence[Row], unit: str, name: str) -> Scale:
     low, high = min(row.samples[0] for row in rows), max(row.samples[-1] for row in rows)
     if is_time(unit) and low > 0 and (high / low >= WIDE or name in _USUAL):
-        second = 1 / {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}[unit]
-        usual = _USUAL.get(name, (high / second, low / second))
-        low, high = min(low, usual[0] * second), max(high, usual[1] * second)
+        least, most = _USUAL.get(name, (low * seconds(unit), high * seconds(unit)))
+        low, high = min(low, least / seconds(unit)), max(high, most / seconds(unit))
         return Scale(unit, low / 1.25, high * 1.25, log=True)
-    room = (high - min(low, 0)) * 0.04 or 1.0
-    return Scale(unit, low - room if low < 0 else 0, high + room, log=False)
+    return _linear(unit, low, high)
+
+
+def _linear(unit: str, low: float, high: float) -> Scale:
+    """From zero, with a little room at the end."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    room = (high - low) * 0.05 or 1.0
+    return Scale(unit, low - room if low else low, high + room, log=False)
 
 
 def _in_words(blocks: Sequence[Block]) -> str:
@@ -95,47 +110,61 @@ def _in_words(blocks: Sequence[Block]) -> str:
 
 
 def _over(swept: str, anchor: str, series: Sequence[Series], found: Labels) -> Iterator[Plot]:
+    drawn = 0
+    for (name, unit), points in _grown(swept, series).items():
+        lines = _lines(points, swept, found)
+        values = {value for line in lines for _, value in line.points}
+        # A line of two points at least, and not all of them nothing.
+        if drawn < FEW and any(len(line.points) > 1 for line in lines) and values != {0.0}:
+            drawn += 1
+            title = name if is_time(unit) or not unit else f"{name}, {unit}"
+            said, scale = _ends(lines, swept, unit), _line_scale(values, unit)
+            yield curves(f"{anchor}-over-{drawn}", title, said, lines, plain(swept), scale)
+
+
+def _grown(swept: str, series: Sequence[Series]) -> dict[tuple[str, str], list[_Point]]:
+    """The medians of all quantities, and then what an operation cost, of the series that grow."""
     measured: dict[tuple[str, str], list[_Point]] = {}
-    for one in series:
-        if swept not in one.parameters:
-            continue
+    growing = [one for one in series if swept in one.parameters]
+    for one in growing:
         for quantity in one.quantities:
             points = measured.setdefault((quantity.name, quantity.unit), [])
             points.append((one, quantity.p(50)))
+    for one in growing:
         for title, (unit, part) in _COSTS.items():
             total = part(one.cost) if one.cost else None
             if one.cost and one.cost.operations and total is not None:
                 points = measured.setdefault((title, unit), [])
                 points.append((one, total / one.cost.operations))
-    for number, ((title, unit), points) in enumerate(measured.items(), start=1):
-        lines = _lines(points, swept, found)
-        if any(len(line.points) > 1 for line in lines):
-            name, said = f"{anchor}-over-{number}", _ends(lines, swept, unit)
-            yield curves(name, title, said, lines, swept, _line_scale(lines, unit))
+    return measured
 
 
 def _lines(points: Sequence[_Point], swept: str, found: Labels) -> list[Curve]:
-    stores = sorted({one.store for one, _ in points}, key=order)
     drawn: dict[tuple[str, str], list[_Point]] = {}
     for one, value in points:
         drawn.setdefault(found.line(one, swept), []).append((one, value))
-    return [
-        Curve(
-            label=_label(line[0][0], label),
-            way=line[0][0].way,
-            hue=stores.index(name) if len(stores) > 1 else number,
-            points=tuple(sorted((float(one.parameters[swept]), value) for one, value in line)),
+    stores = sorted({name for name, _ in drawn}, key=order)
+    alike = {label for _, label in drawn}
+    lines: list[Curve] = []
+    for (name, label), line in drawn.items():
+        hue = stores.index(name)
+        lines.append(
+            Curve(
+                label=_label(line[0][0], label if len(alike) > 1 or not name else ""),
+                gateway=line[0][0].way is Way.GATEWAY,
+                hue=hue,
+                dash=sum(other.hue == hue for other in lines),
+                points=tuple(sorted((float(one.parameters[swept]), value) for one, value in line)),
+            )
         )
-        for number, ((name, label), line) in enumerate(drawn.items())
-    ]
+    return lines
 
 
-def _line_scale(lines: Sequence[Curve], unit: str) -> Scale:
-    values = [value for line in lines for _, value in line.points]
+def _line_scale(values: set[float], unit: str) -> Scale:
     low, high = min(values), max(values)
     if low > 0 and high / low >= WIDE:
         return Scale(unit, low / 1.4, high * 1.4, log=True)
-    return Scale(unit, min(low, 0), high * 1.08 or 1.0, log=False)
+    return _linear(unit, low, high)
 
 
 def _ends(lines: Sequence[Curve], swept: str, unit: str) -> str:

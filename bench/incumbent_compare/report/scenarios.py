@@ -3,42 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from incumbent_compare.report.figures import Stats, Verdict, stats, verdict
+from incumbent_compare.report.figures import Stats, Verdict, stats, verdicts
 from incumbent_compare.report.labels import Labels, in_words, labels
 from incumbent_compare.report.numbers import NONE, amount, digits
 from incumbent_compare.report.plots import Plot
 from incumbent_compare.report.plotted import plots
 from incumbent_compare.report.stores import order, store
+from incumbent_compare.report.words import about, place, title
 from incumbent_compare.results import Cost, Missing, Run, Series, Way
 
-_TITLES = {
-    "campaign": "Entering a vacant election",
-    "hand-over": "Hand-over",
-    "failover": "Failover",
-    "heartbeats": "Heartbeats",
-    "terms": "Terms held",
-    "observers": "Observers",
-    "mass-death": "Many leaders die at once",
-    "idle": "Nothing happens",
-    "churn": "Streams that come and go",
-}
-_ABOUT = {
-    "campaign": "One candidate at a time enters an election of its own, on gateways and stores that"
-    " do nothing else: from handing over the request until the candidate has read that it leads.",
-    "hand-over": "The leader resigns while another candidate waits: until that one has read that it"
-    " leads.",
-    "failover": "A leader, or its gateway, is killed with kill -9 while another candidate waits:"
-    " until that one has read that it leads. Under KEEP the dead client's own ttl decides, under"
-    " RELEASE its connection; when a gateway dies, the store's ttl does, or the store's session.",
-    "heartbeats": "Streams that lead send heartbeats as fast as they are answered, one in flight on"
-    " each. The floor is an empty handler of the same service: what gRPC costs by itself.",
-    "terms": "What it costs to hold terms, and how that grows with their number.",
-    "observers": "The leader of an election changes: until all who observe it have been told.",
-    "mass-death": "A crowd of leaders is killed at once: until their elections are led again.",
-    "idle": "What gateway and store cost while candidates lead and wait, and nothing changes.",
-    "churn": "Streams are opened, read and cancelled: what memory a gateway keeps of them.",
-}
-_UNKNOWN = "This report has no words of its own for this scenario; its figures are these."
 _WAYS = list(Way)
 
 
@@ -58,7 +31,7 @@ class Line:
 
     name: str
     stats: Stats
-    verdict: Verdict | None
+    verdicts: tuple[Verdict, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +67,8 @@ class Scenario:
     title: str
     about: str
     settings: str
+    quantity: str
+    """The one that all of its series measured, or nothing where they differ."""
     groups: tuple[Group, ...]
     plots: tuple[Plot, ...]
     remarks: tuple[str, ...]
@@ -107,18 +82,12 @@ def scenarios(run: Run) -> Iterator[Scenario]:
     names = dict.fromkeys(
         [one.scenario for one in run.series] + [one.scenario for one in run.missing]
     )
-    known = list(_TITLES)
-    ordered = sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+    ordered = sorted(names, key=place)
     for number, name in enumerate(ordered, start=1):
         series = [series for series in run.series if series.scenario == name]
         series.sort(key=lambda one: (order(one.store), _WAYS.index(one.way)))
         missing = [missing for missing in run.missing if missing.scenario == name]
         yield _scenario(f"scenario-{number}", name, series, missing, run)
-
-
-def title(name: str) -> str:
-    """What people call the scenario."""
-    return _TITLES.get(name, name)
 
 
 def _scenario(
@@ -127,16 +96,18 @@ def _scenario(
     found = labels(series)
     groups = tuple(_groups(series, found, run))
     entries = [entry for group in groups for entry in group.entries]
+    names = {line.name if line else "" for entry in entries for line in entry.lines}
     return Scenario(
         anchor=anchor,
         title=title(name),
-        about=_ABOUT.get(name, _UNKNOWN),
+        about=about(name),
         settings=in_words(found.shared.items()),
+        quantity=names.pop() if len(names) == 1 else "",
         groups=groups,
         plots=tuple(plots(name, anchor, series, found)),
         remarks=tuple(_remarks(series)),
         missing=tuple(f"{store(one.store).title}: {one.why}" for one in missing),
-        has_goals=any(line and line.verdict for entry in entries for line in entry.lines),
+        has_goals=any(line and line.verdicts for entry in entries for line in entry.lines),
         has_costs=any(entry.cost for entry in entries),
     )
 
@@ -149,7 +120,7 @@ def _groups(all_series: Sequence[Series], found: Labels, run: Run) -> Iterator[G
 
 def _entry(series: Series, found: Labels, run: Run) -> Entry:
     lines = tuple(
-        Line(quantity.name, stats(quantity), verdict(quantity, series, run))
+        Line(quantity.name, stats(quantity), verdicts(quantity, series, run))
         for quantity in series.quantities
     )
     cost = None if series.cost is None else spent(series.cost)
@@ -169,15 +140,19 @@ def spent(cost: Cost) -> Spent:
     return Spent(each(cost.client), each(cost.gateway), each(cost.store), requests)
 
 
-def _remarks(all_series: Sequence[Series]) -> list[str]:
-    """Each remark once, with those that it was made of."""
-    whom: dict[str, list[str]] = {}
+def _remarks(all_series: Sequence[Series]) -> Iterator[str]:
+    """Each remark once, with those that it was made of; what is said of all need not name them."""
+    whom: dict[str, dict[str, list[str]]] = {}
     for one in all_series:
         for remark in one.remarks:
-            named = filter(None, [one.store and store(one.store).title, one.title])
-            whom.setdefault(remark, []).append(", ".join(named))
-    return [
-        # What is said of all need not name them.
-        remark if len(who) == len(all_series) > 1 else f"{'; '.join(dict.fromkeys(who))}: {remark}"
-        for remark, who in whom.items()
-    ]
+            whom.setdefault(remark, {}).setdefault(one.store, []).append(one.title)
+    for remark, stores in whom.items():
+        if sum(map(len, stores.values())) == len(all_series) > 1:
+            yield remark
+        else:
+            yield f"{'; '.join(_named(name, titles) for name, titles in stores.items())}: {remark}"
+
+
+def _named(name: str, titles: Sequence[str]) -> str:
+    """The store, and who there where that is one."""
+    return ", ".join(filter(None, [name and store(name).title, *titles[: len(titles) == 1]]))

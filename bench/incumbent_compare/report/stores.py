@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Final
 
 from incumbent_backends.api import BackendError, Clock, Expiry, Limits, Options
@@ -26,6 +27,8 @@ class Store:
 
     name: str
     title: str
+    brief: str
+    """The title where room is scarce."""
     short: str
     """Whom it suits, in a few words."""
     suits: str
@@ -101,12 +104,15 @@ _SAME: Final = {
 _UNKNOWN = "Not known to this report: its driver's own documentation says what it promises."
 
 
+@cache
 def store(name: str) -> Store:
     """The store of this name, known or not."""
     known = _KNOWN.get(_SAME.get(name.lower(), name.lower()))
     if known is None:
-        return Store(name, name or "without a store", "not known here", _UNKNOWN)
-    return Store(name, known.title, known.short, known.suits, _promise(known.url))
+        title = name or "without a store"
+        return Store(name, title, title, "not known here", _UNKNOWN)
+    brief = known.title.replace(", lease rows", " leases").replace(", advisory", "")
+    return Store(name, known.title, brief, known.short, known.suits, _promise(known.url))
 
 
 def order(name: str) -> tuple[int, str]:

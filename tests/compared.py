@@ -1,4 +1,4 @@
-"""A run of the comparison as it might have been, for tests of its report: every figure is made up."""
+"""A made-up run of the comparison, as the harness writes one, for tests of its report."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ def cost(operations: int, client: float, gateway: float | None, store: float | N
 
 def series(
     scenario: str, store: str, way: Way, title: str, *quantities: Quantity,
-    cost: Cost | None = None, remarks: Sequence[str] = (), **parameters: float | int | str,
+    cost: Cost | None = None, remarks: Sequence[str] = (), **parameters: float | str,
 ) -> Series:  # fmt: skip
     return Series(
         scenario=scenario, store=store, way=way, title=title, quantities=quantities,

@@ -1,6 +1,6 @@
 """The answer that the page begins with: which store for whom, with the figures of this run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from incumbent_compare.report.figures import verdicts
@@ -49,8 +49,8 @@ class Answer:
 class Goal:
     """A goal and what became of it."""
 
-    who: str
-    scenario: str
+    what: str
+    store: str
     goal: str
     found: str
     met: bool | None
@@ -100,12 +100,22 @@ def goals(run: Run) -> list[Goal]:
         label = settings[series.scenario].of(series)
         for quantity in series.quantities:
             where = store(series.store).title if series.store else ""
-            who = ", ".join(filter(None, [where, label, quantity.name]))
+            what = f"{title(series.scenario)}, {label}, {quantity.name}"
             found += [
-                Goal(who, title(series.scenario), one.goal, one.found, one.met)
+                Goal(what, where, one.goal, one.found, one.met)
                 for one in verdicts(quantity, series, run)
             ]
     return found
+
+
+def missed(all_goals: Iterable[Goal]) -> Iterator[tuple[str, str, list[Goal]]]:
+    """The goals that were not met, each with those that did not meet it."""
+    by_goal: dict[tuple[str, str], list[Goal]] = {}
+    for goal in all_goals:
+        if not goal.met:
+            by_goal.setdefault((goal.what, goal.goal), []).append(goal)
+    for (what, goal_text), whose in by_goal.items():
+        yield what, goal_text, whose
 
 
 def _compared(by_store: dict[str, Quantity]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from incumbent_compare.report.answer import Figure, answers, cost_of, findings, goals
+from incumbent_compare.report.answer import Figure, answers, cost_of, findings, goals, missed
 from incumbent_compare.report.numbers import NONE, amount
 from incumbent_compare.report.scenarios import scenarios
 from incumbent_compare.report.stores import store
@@ -60,12 +60,8 @@ def _harmless(found: "re.Match[str]") -> str:
 
 def _listed(figures: Sequence[Figure], *, ranges: bool = True) -> Markup:
     """Figures one below the other."""
-    line = Markup("<span>{} <b>{}</b>{}</span>")
-    between = Markup(" <span class=small>{}</span>")
-    lines = [
-        line.format(one.label, one.median, between.format(one.range) if ranges else "")
-        for one in figures
-    ]
+    line = Markup("<span><b>{}</b> <span class=small>{} {}</span></span>")
+    lines = [line.format(one.median, one.range if ranges else "", one.label) for one in figures]
     return Markup('<div class="figures">{}</div>').format(Markup().join(lines or [NONE]))
 
 
@@ -86,6 +82,7 @@ def _said(run: Run) -> Mapping[str, Any]:
         "findings": list(findings(run)),
         "goals": all_goals,
         "met": sum(goal.met is True for goal in all_goals),
+        "missed": list(missed(all_goals)),
         "scenarios": list(scenarios(run)),
         "method": method(),
         "missing": [

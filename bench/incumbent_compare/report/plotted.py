@@ -38,7 +38,7 @@ def _rows(name: str, anchor: str, series: Sequence[Series], found: Labels) -> It
     if sum(len(samples) for _, quantity in pairs for samples in quantity.repetitions) < 2:
         return
     blocks = _blocks(pairs[:ROWS], found)
-    title = f"{blocks[0].heading}" if len(blocks) == 1 else f"{len(blocks)} quantities"
+    title = "; ".join(block.heading for block in blocks[:3]) + "; …" * (len(blocks) > 3)
     if not is_time(unit):
         title += f", {unit}"
     if len(pairs) > ROWS:

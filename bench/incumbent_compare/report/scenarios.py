@@ -10,9 +10,7 @@ from incumbent_compare.report.plots import Plot
 from incumbent_compare.report.plotted import plots
 from incumbent_compare.report.stores import order, store
 from incumbent_compare.report.words import about, place, title
-from incumbent_compare.results import Cost, Missing, Run, Series, Way
-
-_WAYS = list(Way)
+from incumbent_compare.results import Cost, Missing, Run, Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def scenarios(run: Run) -> Iterator[Scenario]:
     ordered = sorted(names, key=place)
     for number, name in enumerate(ordered, start=1):
         series = [series for series in run.series if series.scenario == name]
-        series.sort(key=lambda one: (order(one.store), _WAYS.index(one.way)))
+        series.sort(key=lambda one: order(one.store))  # and within a store as they were run
         missing = [missing for missing in run.missing if missing.scenario == name]
         yield _scenario(f"scenario-{number}", name, series, missing, run)
 

@@ -150,7 +150,7 @@ def _promise(url: str) -> Promise | None:
 def _least(limits: Limits) -> str:
     ttl = limits.min_backend_ttl.total_seconds()
     kept = ttl * limits.expiry_factor + limits.expiry_slack.total_seconds()
-    return f"≤ {amount(kept, 's')} (ttl {ttl:g} s)"
+    return f"≤ {amount(kept, 's')}, ttl {amount(ttl, 's')}"
 
 
 def _survives(limits: Limits) -> str:

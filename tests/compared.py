@@ -1,9 +1,10 @@
 """A made-up run of the comparison, as the harness writes one, for tests of its report."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from incumbent_compare.results import Cost, Goal, Missing, Quantity, Run, Series, Way
 
@@ -62,11 +63,12 @@ def cost(operations: int, client: float, gateway: float | None, store: float | N
 
 def series(
     scenario: str, store: str, way: Way, title: str, *quantities: Quantity,
-    cost: Cost | None = None, remarks: Sequence[str] = (), **parameters: float | str,
+    cost: Cost | None = None, remarks: Sequence[str] = (),
+    parameters: Mapping[str, float | str] = MappingProxyType({}),
 ) -> Series:  # fmt: skip
     return Series(
         scenario=scenario, store=store, way=way, title=title, quantities=quantities,
-        cost=cost, parameters=parameters, remarks=tuple(remarks),
+        cost=cost, parameters=dict(parameters), remarks=tuple(remarks),
     )  # fmt: skip
 
 
@@ -124,7 +126,9 @@ def _failovers(samples: Samples, made: Made) -> Iterator[Series]:
     release = samples.quantity(KILLED, "ms", 16, 4, Goal(statistic="p99", bound=150))
     yield series(*where, Way.GATEWAY, "a client killed, RELEASE", release)
     keep = samples.quantity(KILLED, "ms", 960, 3, Goal(statistic="max", bound=1250))
-    yield series(*where, Way.GATEWAY, "a client killed, KEEP, ttl 1 s", keep, ttl_s=1)
+    yield series(
+        *where, Way.GATEWAY, "a client killed, KEEP, ttl 1 s", keep, parameters={"ttl_s": 1}
+    )
     gone = samples.quantity(KILLED, "ms", made.gateway * 1000)
     yield series(*where, Way.GATEWAY, "a gateway killed, its client with it", gone)
     if made.peer:
@@ -144,7 +148,7 @@ def _heartbeats(samples: Samples, made: Made) -> Iterator[Series]:
             yield series(
                 "heartbeats", made.name, way, title, *measured,
                 remarks=["the generator took less than the floor"],
-                streams=streams, connections=streams,
+                parameters={"streams": streams, "connections": streams},
             )  # fmt: skip
 
 
@@ -158,7 +162,7 @@ def _terms(samples: Samples, made: Made) -> Iterator[Series]:
             measured += [samples.quantity("writes", "a minute", 24 + made.direct)]
             yield series(
                 "terms", made.name, Way.GATEWAY, f"gateway, {number:,} terms, {kind}", *measured,
-                terms=number, kind=kind,
+                parameters={"terms": number, "kind": kind},
             )  # fmt: skip
 
 
@@ -169,15 +173,17 @@ def _observers(samples: Samples, made: Made) -> Iterator[Series]:
         measured = [samples.quantity("change to the last receiver", "ms", last, 3, *goals)]
         measured += [samples.quantity("change to half of the receivers", "ms", last * 0.6, 3)]
         title = f"gateway, {number:,} observer{'s' if number > 1 else ''}"
-        yield series("observers", made.name, Way.GATEWAY, title, *measured, observers=number)
+        yield series(
+            "observers", made.name, Way.GATEWAY, title, *measured, parameters={"observers": number}
+        )
 
 
 def _others(samples: Samples, made: Made) -> Iterator[Series]:
     if made.name != "consul":
         title = "gateway, 200 leaders die and 200 wait"
         taken = samples.quantity(KILLED, "ms", 120 + made.two * 10, 200)
-        yield series("crowd", made.name, Way.GATEWAY, title, taken, elections=200)
+        yield series("crowd", made.name, Way.GATEWAY, title, taken, parameters={"elections": 200})
     measured = [samples.quantity("CPU of the gateway", "% of a core", 2 + made.direct)]
     measured += [samples.quantity("writes at the store in a second", "a second", 0.4)]
     title = "gateway, 200 elections with 3 candidates each"
-    yield series("idle", made.name, Way.GATEWAY, title, *measured, elections=200)
+    yield series("idle", made.name, Way.GATEWAY, title, *measured, parameters={"elections": 200})

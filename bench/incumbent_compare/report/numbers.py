@@ -37,7 +37,7 @@ def digits(value: float) -> str:
 def amount(value: float, unit: str) -> str:
     """A value with its unit: `6.31 ms`, `15.0 s`, `4,066/s`, `33.4 kB`."""
     shown, scale = _scaled(value, unit)
-    return _with_unit(_said(value * scale, unit), shown)
+    return _with_unit(digits(value * scale), shown)
 
 
 def spread(low: float, high: float, unit: str) -> str:
@@ -45,7 +45,7 @@ def spread(low: float, high: float, unit: str) -> str:
     (one, first), (two, second) = _scaled(low, unit), _scaled(high, unit)
     if one != two:
         return f"{amount(low, unit)} – {amount(high, unit)}"
-    return _with_unit(f"{_said(low * first, unit)} – {_said(high * second, unit)}", two)
+    return _with_unit(f"{digits(low * first)} – {digits(high * second)}", two)
 
 
 def tick(value: float, unit: str) -> str:
@@ -77,12 +77,6 @@ def parameter(value: float | str) -> str:
     if isinstance(value, str):
         return value
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
-
-
-def _said(value: float, unit: str) -> str:
-    # A duration is never whole by itself: 8.00 ms, not 8 ms.
-    is_duration = is_time(unit.partition(" ")[0])
-    return f"{value:.2f}" if is_duration and 0.995 <= abs(value) < 9.995 else digits(value)
 
 
 def _scaled(value: float, unit: str) -> tuple[str, float]:

@@ -66,7 +66,9 @@ def _listed(figures: Sequence[Figure], *, ranges: bool = True) -> Markup:
 
 
 def _in_a_row(figures: Sequence[Figure], *, ranges: bool = True) -> str:
-    said = (f"{one.label} {one.text if ranges else one.median}".strip() for one in figures)
+    said = (
+        ": ".join(filter(None, [one.label, one.text if ranges else one.median])) for one in figures
+    )
     return "; ".join(said) or NONE
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from incumbent_backends.api import BackendError, Clock, Expiry, Limits, Options
 from incumbent_backends.registry import open_backend
-from incumbent_compare.report.numbers import amount
+from incumbent_compare.report.numbers import SPACE, amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,8 @@ _SAME: Final = {
     "postgresql+advisory": "postgres+advisory",
     "postgres-advisory": "postgres+advisory",
     "advisory": "postgres+advisory",
+    "etcds": "etcd",
+    "consuls": "consul",
 }
 _UNKNOWN = "Not known to this report: its driver's own documentation says what it promises."
 
@@ -150,7 +152,7 @@ def _promise(url: str) -> Promise | None:
 def _least(limits: Limits) -> str:
     ttl = limits.min_backend_ttl.total_seconds()
     kept = ttl * limits.expiry_factor + limits.expiry_slack.total_seconds()
-    return f"≤ {amount(kept, 's')}, ttl {amount(ttl, 's')}"
+    return f"≤ {amount(kept, 's')} at a ttl of {ttl:g}{SPACE}s"
 
 
 def _survives(limits: Limits) -> str:

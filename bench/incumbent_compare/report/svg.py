@@ -28,7 +28,7 @@ POINT: Final = 0.75
 _SPACE: Final = "http://www.w3.org/2000/svg"
 _LINK: Final = "http://www.w3.org/1999/xlink"
 _COLOUR = re.compile(r"#0[0-9a-f]{5}")
-_FONT = re.compile(r"(font: [^'\";]*?[\d.]+px) [^;]*")
+_FONT = re.compile(r"(font-family:|font: [^'\";]*?[\d.]+px) [^;]*")
 _NUMBER = re.compile(r"\d+\.\d{3,}")
 
 

@@ -83,7 +83,7 @@ def test_both_files_are_made_with_their_folder(tmp_path: Path) -> None:
 
 
 def test_it_is_made_again_from_the_raw_file(tmp_path: Path) -> None:
-    of = run(series("handover", "etcd", Way.GATEWAY, "gateway", quantity(1.0, 2.0)))
+    of = run(series("handover", "etcd", Way.GATEWAY, "gateway", quantity(1.0)))
     file = tmp_path / "run.json"
     file.write_text(of.model_dump_json())
     first = written(of, tmp_path / "first")
@@ -230,7 +230,7 @@ def test_a_cost_of_no_operation_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("samples", [(1.0,), (0.0, 0.0), (-1.0, 2.0), (1e-9, 1e9), (5.0, 5.0)])
-@pytest.mark.parametrize("unit", ["ms", "", "kB a term"])
+@pytest.mark.parametrize("unit", ["ms", "kB a term"])
 def test_odd_samples(samples: tuple[float, ...], unit: str, tmp_path: Path) -> None:
     first = series(
         "failover", "etcd", Way.GATEWAY, "g", quantity(*samples, unit=unit), parameters={"terms": 1}

@@ -9,8 +9,6 @@ It knows what some stores promise and some scenarios do; others are shown all th
 
 from pathlib import Path
 
-from incumbent_compare.report.figures import clean
-from incumbent_compare.report.page import write_both
 from incumbent_compare.results import Run
 
 __all__ = ["again", "write"]
@@ -18,6 +16,10 @@ __all__ = ["again", "write"]
 
 def write(run: Run, folder: Path) -> list[Path]:
     """Write `report.html` and `report.md` into the folder; return their paths."""
+    # The library for plots takes a second to load, which who only asks for help need not wait for.
+    from incumbent_compare.report.figures import clean
+    from incumbent_compare.report.page import write_both
+
     return write_both(clean(run), folder)
 
 

@@ -178,7 +178,7 @@ def _samples(axes: Axes, row: Row, y: float) -> None:
 
 
 def _curves(lines: Sequence[Curve], over: str, scale: Scale) -> Figure:
-    width, plot, legend = 440.0, 230.0, 19.0 * len(lines)
+    width, plot, legend = 410.0, 230.0, 19.0 * len(lines)
     foot = 52 + legend
     figure = Figure(figsize=(width / 96, (plot + foot + 12) / 96), dpi=96)
     axes = _axes(figure, width, plot + foot + 12, (66, foot, 14, 12))

@@ -77,6 +77,12 @@ def test_one_sample() -> None:
     assert (one.median, one.range, one.tail, one.samples) == ("4\xa0ms", "–", "–", "1 × 1")
 
 
+def test_a_median_lies_within_the_range_of_medians() -> None:
+    found = stats(quantity((3.0, 5.28), (3.81, 29.19)))
+    assert (found.median, found.range) == ("4.54\xa0ms", "4.14 – 16.5\xa0ms")
+    assert stats(quantity((2.0,), (2.0,))).range == "2\xa0ms"
+
+
 def test_the_range_is_that_of_the_medians_of_repetitions() -> None:
     found = stats(quantity((1.0, 2.0, 90.0), (3.0, 4.0)))
     assert (found.range, found.samples) == ("2 – 3.50\xa0ms", "5 in 2")
@@ -142,7 +148,7 @@ def test_several_goals_of_one_quantity() -> None:
     )
     assert [met for met, _, _ in judged(gateway(both))] == [True, False]
     (what, goal, whose), *_ = missed(goals_of(run(gateway(both), gateway(both, store="consul"))))
-    assert (what, goal) == ("x, gateway, time", "p99 ≤ 5\xa0ms")
+    assert (what, goal) == ("x, gateway, time", "p99, here the largest, ≤ 5\xa0ms")
     assert [one.store for one in whose] == ["etcd", "Consul"]
 
 
@@ -189,8 +195,8 @@ def test_who_is_quickest_and_who_cannot_be_told_from_it() -> None:
     slow, quick, close = took("etcd", 9, 10), took("sqlite", 1, 3), took("postgres", 2.5, 4)
     (said,) = findings(run(slow, quick, close, took("memory", 0.1, 0.1)))
     assert said.replace("\xa0", " ") == (
-        "Hand-over: quickest on SQLite, 1 ms; not to be told from it, as the repetitions overlap:"
-        " PostgreSQL, lease rows (2.50 ms); slowest on etcd, 9 ms."
+        "Hand-over: quickest on SQLite, 2 ms; not to be told from it, as the repetitions overlap:"
+        " PostgreSQL, lease rows (3.25 ms); slowest on etcd, 9.50 ms."
     )
     (said,) = findings(run(quick, close))
     assert "the stores cannot be told apart" in said

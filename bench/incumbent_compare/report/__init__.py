@@ -15,7 +15,7 @@ __all__ = ["again", "write"]
 
 
 def write(run: Run, folder: Path) -> list[Path]:
-    """Write `report.html` and `report.md` into the folder; return their paths."""
+    """Write both into the folder, named by when the run began; return their paths."""
     # The library for plots takes a second to load, which who only asks for help need not wait for.
     from incumbent_compare.report.figures import clean
     from incumbent_compare.report.page import write_both

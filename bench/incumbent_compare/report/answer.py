@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from incumbent_compare.report.figures import verdicts
+from incumbent_compare.report.figures import middle, verdicts
 from incumbent_compare.report.labels import labels
 from incumbent_compare.report.numbers import NONE, amount, is_time, seconds, spread
 from incumbent_compare.report.scenarios import spent
@@ -84,7 +84,8 @@ def findings(run: Run) -> Iterator[str]:
         for series, label, quantity in _labelled(run, name, Way.GATEWAY):
             if series.store not in _ASIDE:
                 kinds.setdefault(label, {}).setdefault(series.store, quantity)
-        for label, by_store in kinds.items():
+        compared = {label: found for label, found in kinds.items() if len(found) > 1}
+        for label, by_store in compared.items():
             what = f"{title(name)}, {label}" if label else title(name)
             yield f"{what}: {_compared(by_store)}"
 
@@ -119,10 +120,8 @@ def missed(all_goals: Iterable[Goal]) -> Iterator[tuple[str, str, list[Goal]]]:
 
 
 def _compared(by_store: dict[str, Quantity]) -> str:
-    ordered = sorted(by_store, key=lambda name: _seconds(by_store[name], 50))
+    ordered = sorted(by_store, key=lambda name: _seconds(by_store[name]))
     best = ordered[0]
-    if len(ordered) == 1:
-        return f"{_median(by_store[best])} on {store(best).title}."
     close = [name for name in ordered[1:] if _overlap(by_store[best], by_store[name])]
     slowest = ordered[-1]
     if len(close) == len(ordered) - 1:
@@ -137,8 +136,8 @@ def _compared(by_store: dict[str, Quantity]) -> str:
     return f"{text}."
 
 
-def _seconds(quantity: Quantity, percent: float) -> float:
-    return quantity.p(percent) * seconds(quantity.unit)
+def _seconds(quantity: Quantity) -> float:
+    return middle(quantity) * seconds(quantity.unit)
 
 
 def _overlap(one: Quantity, other: Quantity) -> bool:
@@ -148,7 +147,7 @@ def _overlap(one: Quantity, other: Quantity) -> bool:
 
 
 def _median(quantity: Quantity) -> str:
-    return amount(quantity.p(50), quantity.unit)
+    return amount(middle(quantity), quantity.unit)
 
 
 def _labelled(run: Run, scenario: str, way: Way) -> Iterator[tuple[Series, str, Quantity]]:

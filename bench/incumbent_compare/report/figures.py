@@ -32,7 +32,7 @@ def stats(quantity: Quantity) -> Stats:
     medians, most = quantity.medians(), amount(quantity.p(100), quantity.unit)
     return Stats(
         samples=f"{runs} × {each:,}" if each else f"{count:,} in {runs}",
-        median=amount(quantity.p(50), quantity.unit),
+        median=amount(middle(quantity), quantity.unit),
         range=spread(min(medians), max(medians), quantity.unit) if runs > 1 else "–",
         tail=amount(quantity.p(99), quantity.unit)
         if count >= ENOUGH
@@ -40,6 +40,11 @@ def stats(quantity: Quantity) -> Stats:
         if count > 1
         else "–",
     )
+
+
+def middle(quantity: Quantity) -> float:
+    """The median of all samples."""
+    return median(sample for repetition in quantity.repetitions for sample in repetition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,8 @@ def verdicts(quantity: Quantity, series: Series, run: Run) -> tuple[Verdict, ...
 
 def _verdict(goal: Goal, quantity: Quantity, series: Series, run: Run) -> Verdict:
     sign = "≥" if goal.at_least else "≤"
-    words = f"{_WORDS[goal.statistic]} {sign}"
+    few = goal.statistic == "p99" and sum(map(len, quantity.repetitions)) < ENOUGH
+    words = f"{_WORDS[goal.statistic]}{', here the largest,' if few else ''} {sign}"
     if goal.over is None:
         value, bound = _statistic(quantity, goal), amount(goal.bound, quantity.unit)
         shown, far = amount(value, quantity.unit), amount(abs(value - goal.bound), quantity.unit)
@@ -83,7 +89,9 @@ def _verdict(goal: Goal, quantity: Quantity, series: Series, run: Run) -> Verdic
 
 
 def _statistic(quantity: Quantity, goal: Goal) -> float:
-    return quantity.p({"p50": 50, "p99": 99, "max": 100}[goal.statistic])
+    if goal.statistic == "p50":
+        return middle(quantity)
+    return quantity.p(99 if goal.statistic == "p99" else 100)
 
 
 def _peer(quantity: Quantity, title: str, series: Series, run: Run) -> Quantity | None:

@@ -41,7 +41,9 @@ def amount(value: float, unit: str) -> str:
 
 
 def spread(low: float, high: float, unit: str) -> str:
-    """From … to …, the unit said once where it is the same."""
+    """From … to …, the unit said once where it is the same, and one value once as well."""
+    if low == high:
+        return amount(low, unit)
     (one, first), (two, second) = _scaled(low, unit), _scaled(high, unit)
     if one != two:
         return f"{amount(low, unit)} – {amount(high, unit)}"

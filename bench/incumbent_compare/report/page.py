@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ def html(run: Run) -> str:
     return page.render(_said(run), listed=_listed)
 
 
-def markdown(run: Run) -> str:
-    """The same in Markdown, without the plots."""
+def markdown(run: Run, html: str) -> str:
+    """The same in Markdown, without the plots, which the file `html` has."""
     page = _environment(autoescape=False).get_template("page.md.jinja")
-    return re.sub(r"\n{3,}", "\n\n", page.render(_said(run), listed=_in_a_row))
+    return re.sub(r"\n{3,}", "\n\n", page.render(_said(run), html=Markup(html), listed=_in_a_row))
 
 
 def _environment(*, autoescape: bool) -> Environment:
@@ -125,7 +126,9 @@ def _cores(machine: Mapping[str, str]) -> int | None:
 def write_both(run: Run, folder: Path) -> list[Path]:
     """Write both files into the folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = {"report.html": html(run), "report.md": markdown(run)}
+    name = f"{run.began.astimezone(UTC):%Y%m%dT%H%M%SZ}"  # as that of the raw JSON
+    page = f"{name}.html"
+    written = {page: html(run), f"{name}.md": markdown(run, page)}
     for name, text in written.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in written]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from incumbent_compare.report.figures import middle
 from incumbent_compare.report.labels import Labels, plain
 from incumbent_compare.report.numbers import amount, is_rate, is_time, seconds, spread
 from incumbent_compare.report.plots import Block, Curve, Plot, Row, Scale, curves, strips
@@ -75,9 +76,9 @@ def _row(series: Series, quantity: Quantity, found: Labels) -> Row:
         label=_label(series, found.of(series)),
         way=series.way,
         samples=tuple(samples),
-        median=quantity.p(50),
+        median=middle(quantity),
         medians=(min(medians), max(medians)),
-        text=amount(quantity.p(50), quantity.unit if is_time(quantity.unit) else ""),
+        text=amount(middle(quantity), quantity.unit if is_time(quantity.unit) else ""),
     )
 
 
@@ -129,7 +130,7 @@ def _grown(swept: str, series: Sequence[Series]) -> dict[tuple[str, str], list[_
     for one in growing:
         for quantity in one.quantities:
             points = measured.setdefault((quantity.name, quantity.unit), [])
-            points.append((one, quantity.p(50)))
+            points.append((one, middle(quantity)))
     for one in growing:
         for title, (unit, part) in _COSTS.items():
             total = part(one.cost) if one.cost else None

@@ -1,26 +1,27 @@
 """A scenario of the report: its table, its plots, and what is to be said beside them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from incumbent_compare.report.figures import Stats, Verdict, stats, verdicts
+from incumbent_compare.report.figures import Stats, Verdict, middle, stats, verdicts
 from incumbent_compare.report.labels import Labels, in_words, labels
 from incumbent_compare.report.numbers import NONE, amount, digits
 from incumbent_compare.report.plots import Plot
 from incumbent_compare.report.plotted import plots
 from incumbent_compare.report.stores import order, store
 from incumbent_compare.report.words import about, place, title
-from incumbent_compare.results import Cost, Missing, Run, Series
+from incumbent_compare.results import Cost, Missing, Quantity, Run, Series
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """CPU of each process, and requests, for one operation."""
+    """CPU of each process, and what the store was asked for, of one operation."""
 
     client: str
     gateway: str
     store: str
     requests: str
+    writes: str = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class Entry:
     cost: Spent | None
 
     @property
-    def cells(self) -> tuple[str, str, str, str]:
+    def cells(self) -> tuple[str, ...]:
         """The cells of its cost, also where that is not known."""
         cost = self.cost or Spent(NONE, NONE, NONE, NONE)
-        return cost.client, cost.gateway, cost.store, cost.requests
+        return cost.client, cost.gateway, cost.store, cost.requests, cost.writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,17 @@ def _entry(series: Series, found: Labels, run: Run) -> Entry:
     lines = tuple(
         Line(quantity.name, stats(quantity), verdicts(quantity, series, run))
         for quantity in series.quantities
+        if not (_is_writes(quantity) and series.cost)
     )
     cost = None if series.cost is None else spent(series.cost)
+    for quantity in filter(_is_writes, series.quantities):
+        cost = cost and replace(cost, writes=digits(middle(quantity)))
     return Entry(found.of(series), series.way.value, lines or (None,), cost)
+
+
+def _is_writes(quantity: Quantity) -> bool:
+    """Whether it stands beside the cost: nearly every series has it."""
+    return (quantity.name, quantity.unit) == ("writes at the store", "an operation")
 
 
 def spent(cost: Cost) -> Spent:

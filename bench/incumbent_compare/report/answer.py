@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from incumbent_compare.report.figures import middle, verdicts
+from incumbent_compare.report.figures import middle, named, verdicts
 from incumbent_compare.report.labels import labels
 from incumbent_compare.report.numbers import NONE, amount, is_time, seconds, spread
 from incumbent_compare.report.scenarios import spent
@@ -101,7 +101,7 @@ def goals(run: Run) -> list[Goal]:
         label = settings[series.scenario].of(series)
         for quantity in series.quantities:
             where = store(series.store).title if series.store else ""
-            what = f"{title(series.scenario)}, {label}, {quantity.name}"
+            what = f"{title(series.scenario)}, {label}, {named(quantity)}"
             found += [
                 Goal(what, where, one.goal, one.found, one.met)
                 for one in verdicts(quantity, series, run)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from incumbent_compare.report.numbers import amount, off, spread, times
+from incumbent_compare.report.numbers import NONE, amount, beside, off, spread, times
 from incumbent_compare.results import Goal, Quantity, Run, Series
 
 ENOUGH = 100
@@ -28,18 +28,25 @@ def stats(quantity: Quantity) -> Stats:
     count = sum(map(len, quantity.repetitions))
     counts = {len(samples) for samples in quantity.repetitions}
     each = counts.pop() if len(counts) == 1 else None
-    runs = len(quantity.repetitions)
-    medians, most = quantity.medians(), amount(quantity.p(100), quantity.unit)
+    runs, unit = len(quantity.repetitions), beside(quantity.unit)
+    medians, tail = quantity.medians(), NONE
+    if count > 1:
+        tail = f"most {amount(quantity.p(100), unit)}"
+    if count >= ENOUGH:
+        tail = amount(quantity.p(99), unit)
     return Stats(
         samples=f"{runs} × {each:,}" if each else f"{count:,} in {runs}",
-        median=amount(middle(quantity), quantity.unit),
-        range=spread(min(medians), max(medians), quantity.unit) if runs > 1 else "–",
-        tail=amount(quantity.p(99), quantity.unit)
-        if count >= ENOUGH
-        else f"most {most}"
-        if count > 1
-        else "–",
+        median=amount(middle(quantity), unit),
+        range=spread(min(medians), max(medians), unit) if runs > 1 else NONE,
+        tail=tail,
     )
+
+
+def named(quantity: Quantity) -> str:
+    """What it is, with its unit where that does not stand beside each value."""
+    if beside(quantity.unit) or not quantity.unit or quantity.unit in quantity.name.split():
+        return quantity.name
+    return f"{quantity.name}, {quantity.unit}"
 
 
 def middle(quantity: Quantity) -> float:
@@ -69,8 +76,9 @@ def _verdict(goal: Goal, quantity: Quantity, series: Series, run: Run) -> Verdic
     few = goal.statistic == "p99" and sum(map(len, quantity.repetitions)) < ENOUGH
     words = f"{_WORDS[goal.statistic]}{', here the largest,' if few else ''} {sign}"
     if goal.over is None:
-        value, bound = _statistic(quantity, goal), amount(goal.bound, quantity.unit)
-        shown, far = amount(value, quantity.unit), amount(abs(value - goal.bound), quantity.unit)
+        value, unit = _statistic(quantity, goal), beside(quantity.unit)
+        bound, shown = amount(goal.bound, unit), amount(value, unit)
+        far = amount(abs(value - goal.bound), unit)
         if goal.bound:
             far = f"{far} ({off(value, goal.bound, ratio=False)})"
     else:

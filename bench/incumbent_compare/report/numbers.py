@@ -17,6 +17,14 @@ def is_rate(unit: str) -> bool:
     return unit in _RATES
 
 
+def beside(unit: str) -> str:
+    """What stands beside each value: the unit of a duration, which changes with its size.
+
+    Any other unit is said once, with the name of what it counts.
+    """
+    return unit if is_time(unit) else ""
+
+
 def seconds(unit: str) -> float:
     """How long one of this unit is."""
     return _TIMES[unit]

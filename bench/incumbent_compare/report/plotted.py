@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from incumbent_compare.report.figures import middle
+from incumbent_compare.report.figures import middle, named
 from incumbent_compare.report.labels import Labels, plain
-from incumbent_compare.report.numbers import amount, is_rate, is_time, seconds, spread
+from incumbent_compare.report.numbers import amount, beside, is_rate, is_time, seconds, spread
 from incumbent_compare.report.plots import Block, Curve, Plot, Row, Scale, curves, strips
 from incumbent_compare.report.stores import order, store
 from incumbent_compare.results import Cost, Quantity, Series, Way
@@ -36,12 +36,10 @@ def plots(name: str, anchor: str, series: Sequence[Series], found: Labels) -> It
 
 def _rows(name: str, anchor: str, series: Sequence[Series], found: Labels) -> Iterator[Plot]:
     unit, pairs = _worth(series)
-    if sum(len(samples) for _, quantity in pairs for samples in quantity.repetitions) < 2:
+    if not pairs:
         return
     blocks = _blocks(pairs[:ROWS], found)
     title = "; ".join(block.heading for block in blocks[:3]) + "; …" * (len(blocks) > 3)
-    if not is_time(unit):
-        title += f", {unit}"
     if len(pairs) > ROWS:
         title += f" (the first {ROWS} rows of {len(pairs)})"
     scale = _scale([row for block in blocks for row in block.rows], unit, name)
@@ -49,21 +47,27 @@ def _rows(name: str, anchor: str, series: Sequence[Series], found: Labels) -> It
 
 
 def _worth(series: Sequence[Series]) -> tuple[str, list[_Measured]]:
-    """What is worth a plot: the durations of a scenario, else its rates, else what is first."""
+    """What is worth a plot: the durations of a scenario, else its rates, else what is first.
+
+    Nothing is where all samples are the same.
+    """
     units: dict[str, list[_Measured]] = {}
+    values: dict[str, set[float]] = {}
     for one in series:
         for quantity in one.quantities:
             units.setdefault(quantity.unit, []).append((one, quantity))
-    ordered = sorted(units, key=lambda unit: (not is_time(unit), not is_rate(unit)))
-    return (ordered[0], units[ordered[0]]) if ordered else ("", [])
+            values.setdefault(quantity.unit, set()).update(*quantity.repetitions)
+    telling = [unit for unit in units if len(values[unit]) > 1]
+    telling.sort(key=lambda unit: (not is_time(unit), not is_rate(unit)))
+    return (telling[0], units[telling[0]]) if telling else ("", [])
 
 
 def _blocks(pairs: Sequence[_Measured], found: Labels) -> list[Block]:
-    names = dict.fromkeys(quantity.name for _, quantity in pairs)
+    names = dict.fromkeys(named(quantity) for _, quantity in pairs)
     return [
         Block(
             name,
-            tuple(_row(one, quantity, found) for one, quantity in pairs if quantity.name == name),
+            tuple(_row(one, quantity, found) for one, quantity in pairs if named(quantity) == name),
         )
         for name in names
     ]
@@ -78,7 +82,7 @@ def _row(series: Series, quantity: Quantity, found: Labels) -> Row:
         samples=tuple(samples),
         median=middle(quantity),
         medians=(min(medians), max(medians)),
-        text=amount(middle(quantity), quantity.unit if is_time(quantity.unit) else ""),
+        text=amount(middle(quantity), beside(quantity.unit)),
     )
 
 
@@ -118,9 +122,8 @@ def _over(swept: str, anchor: str, series: Sequence[Series], found: Labels) -> I
         # A line of two points at least, and not all of them nothing.
         if drawn < FEW and any(len(line.points) > 1 for line in lines) and values != {0.0}:
             drawn += 1
-            title = name if is_time(unit) or not unit else f"{name}, {unit}"
             said, scale = _ends(lines, swept, unit), _line_scale(values, unit)
-            yield curves(f"{anchor}-over-{drawn}", title, said, lines, plain(swept), scale)
+            yield curves(f"{anchor}-over-{drawn}", name, said, lines, plain(swept), scale)
 
 
 def _grown(swept: str, series: Sequence[Series]) -> dict[tuple[str, str], list[_Point]]:
@@ -129,7 +132,7 @@ def _grown(swept: str, series: Sequence[Series]) -> dict[tuple[str, str], list[_
     growing = [one for one in series if swept in one.parameters]
     for one in growing:
         for quantity in one.quantities:
-            points = measured.setdefault((quantity.name, quantity.unit), [])
+            points = measured.setdefault((named(quantity), quantity.unit), [])
             points.append((one, middle(quantity)))
     for one in growing:
         for title, (unit, part) in _COSTS.items():
@@ -172,5 +175,7 @@ def _ends(lines: Sequence[Curve], swept: str, unit: str) -> str:
     said = []
     for line in lines:
         (first, low), (last, high) = line.points[0], line.points[-1]
-        said.append(f"{line.label}: {spread(low, high, unit)} from {first:g} to {last:g} {swept}")
+        said.append(
+            f"{line.label}: {spread(low, high, beside(unit))} from {first:g} to {last:g} {swept}"
+        )
     return f"{'; '.join(said)}."

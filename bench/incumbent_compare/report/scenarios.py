@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from incumbent_compare.report.figures import Stats, Verdict, middle, stats, verdicts
+from incumbent_compare.report.figures import Stats, Verdict, middle, named, stats, verdicts
 from incumbent_compare.report.labels import Labels, in_words, labels
 from incumbent_compare.report.numbers import NONE, amount, digits
 from incumbent_compare.report.plots import Plot
@@ -119,7 +119,7 @@ def _groups(all_series: Sequence[Series], found: Labels, run: Run) -> Iterator[G
 
 def _entry(series: Series, found: Labels, run: Run) -> Entry:
     lines = tuple(
-        Line(quantity.name, stats(quantity), verdicts(quantity, series, run))
+        Line(named(quantity), stats(quantity), verdicts(quantity, series, run))
         for quantity in series.quantities
         if not (_is_writes(quantity) and series.cost)
     )

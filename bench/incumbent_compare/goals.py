@@ -18,7 +18,6 @@ LOST = at_most(0.0, "max")
 HELD_CPU = at_most(15.0)  # % of a core, 5,000 terms half-closed
 HELD_MEMORY = at_most(50.0)  # kB a term, or a stream
 RECEIVED = at_most(1000.0, "max")  # ms until the last of 10,000 observers knows
-ONE_WATCH = at_most(1.0, "max")
 IDLE_CPU = at_most(5.0)  # % of a core, 1,000 elections with 3 candidates each
 IDLE_WRITES = at_most(1.0)  # a second
 

@@ -19,10 +19,11 @@ from incumbent_compare.plan import Plan
 from incumbent_compare.processes import Server
 from incumbent_compare.results import Goal, Missing, Quantity, Run, Way
 from incumbent_compare.runner import Comparison
+from incumbent_compare.scenarios.crowd import _times
 from incumbent_compare.scenarios.observers import _Audience
 from incumbent_compare.setting import Meter, Setting, quantity
 from incumbent_compare.sizes import SMOKE
-from incumbent_compare.streams import Observation
+from incumbent_compare.streams import Campaign, Observation
 from incumbent_compare.targets import Count, Target
 from incumbent_compare.targets.sqlite import SqliteTarget
 from incumbent_compare.usage import cpu_of_family, cpu_seconds, resident_kb, server_at
@@ -241,3 +242,17 @@ async def test_an_audience_is_told_when_the_last_of_it_knows() -> None:
     tell(other, 4)
     first, last = await audience.told()
     assert first <= last
+
+
+async def test_whoever_leads_after_the_crowd_died_counts_once() -> None:
+    crowd = [Campaign(pb.STATE_WAITING), Campaign(pb.STATE_WAITING)]
+    waiting = pb.CampaignResponse(state=pb.STATE_WAITING).SerializeToString()
+    leading = pb.CampaignResponse(state=pb.STATE_LEADING).SerializeToString()
+    for stream in crowd:
+        stream.take(waiting)
+    times = _times(crowd)
+    for message in (waiting, leading, leading):
+        crowd[0].take(message)
+    assert not times.done()
+    crowd[1].take(leading)
+    assert len(await times) == 2

@@ -10,6 +10,7 @@ from incumbent_compare.setting import Meter, Setting, opened, quantity
 
 WARM = 5  # campaigns that are not counted
 LEADS = "enter to LEADING"
+OPERATION = "enter and resign"
 
 
 async def run(setting: Setting) -> list[Series]:
@@ -35,7 +36,9 @@ async def run(setting: Setting) -> list[Series]:
         measured = [quantity(LEADS, "ms", taken)]
         if title == "gateway" and peers:
             measured.append(_above(taken, times[1], times[-1]))
-        found.append(setting.series("campaign", _way(title), title, measured, meter))
+        found.append(
+            setting.series("campaign", _way(title), title, measured, meter, operation=OPERATION)
+        )
     return found
 
 

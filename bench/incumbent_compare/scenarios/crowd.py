@@ -11,10 +11,11 @@ from incumbent_compare.contender import Contender
 from incumbent_compare.doomed import doomed
 from incumbent_compare.results import Series, Way
 from incumbent_compare.setting import Meter, Setting, quantity
-from incumbent_compare.streams import Campaign, candidates, lead
+from incumbent_compare.streams import Campaign, candidates, lead, silent
 from incumbent_compare.wire import connections
 
 CONNECTIONS = 20
+OPERATION = "a leader dies and another one leads"
 PATIENCE = 60.0  # seconds until all have a successor
 
 
@@ -70,7 +71,11 @@ async def run(setting: Setting) -> list[Series]:
         quantity("kill -9 to the last LEADING", "ms", last),
     ]
     title = f"gateway, {number:,} leaders die and {number:,} wait"
-    return [setting.series("crowd", Way.GATEWAY, title, measured, meter, elections=number)]
+    return [
+        setting.series(
+            "crowd", Way.GATEWAY, title, measured, meter, operation=OPERATION, elections=number
+        )
+    ]
 
 
 def _times(waiting: list[Campaign]) -> asyncio.Future[list[float]]:
@@ -80,6 +85,7 @@ def _times(waiting: list[Campaign]) -> asyncio.Future[list[float]]:
 
     def answer(stream: Campaign) -> bytes:
         if stream.response().state == pb.STATE_LEADING:
+            stream.answer = silent  # it may be told more than once
             led.append(time.perf_counter())
             if len(led) == len(waiting):
                 done.set_result(led)

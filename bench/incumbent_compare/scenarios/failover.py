@@ -22,6 +22,7 @@ WAITED = 0.1  # seconds that the successor has waited
 BEATS = 0.4  # seconds: more than there is between two heartbeats at a ttl of 1 s
 SETTLED = 2.0  # seconds, so that waits begin anywhere between two renewals
 KILLED = "kill -9 to LEADING"
+OPERATION = "enter, kill, succeed and resign"
 
 
 async def run(setting: Setting) -> list[Series]:
@@ -50,9 +51,22 @@ async def run(setting: Setting) -> list[Series]:
     kept = with_goals(quantity(KILLED, "ms", keeps), goals.KEEP)
     series = setting.series
     return [
-        series("failover", Way.GATEWAY, "a client killed, RELEASE", [released], meters[0]),
         series(
-            "failover", Way.GATEWAY, "a client killed, KEEP, ttl 1 s", [kept], meters[1], ttl_s=1
+            "failover",
+            Way.GATEWAY,
+            "a client killed, RELEASE",
+            [released],
+            meters[0],
+            operation=OPERATION,
+        ),
+        series(
+            "failover",
+            Way.GATEWAY,
+            "a client killed, KEEP, ttl 1 s",
+            [kept],
+            meters[1],
+            operation=OPERATION,
+            ttl_s=1,
         ),
     ]
 

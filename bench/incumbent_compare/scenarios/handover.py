@@ -18,6 +18,7 @@ WARM = 0.15  # seconds that the successor has waited
 COLD = 0.03  # less than etcd takes until it has a new watch in its usual loop
 TWO = "two gateways"
 LEADS = "resign to LEADING"
+OPERATION = "resign, and another one enters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,13 @@ async def run(setting: Setting) -> list[Series]:
             measured = _with_goals(quantity(LEADS, "ms", taken), way, target.name)
             found.append(
                 setting.series(
-                    "handover", way.way, way.title, [measured], meter, waited_ms=way.waited * 1e3
+                    "handover",
+                    way.way,
+                    way.title,
+                    [measured],
+                    meter,
+                    operation=OPERATION,
+                    waited_ms=way.waited * 1e3,
                 )
             )
     return found

@@ -52,4 +52,8 @@ async def waits(setting: Setting) -> list[Series]:
     if log:
         measured.append(quantity("log of the store", "kB a minute", [[each] for each in log]))
     title = f"gateway, {number:,} elections with 3 candidates each"
-    return [setting.series("idle", Way.GATEWAY, title, measured, meter, elections=number)]
+    return [
+        setting.series(
+            "idle", Way.GATEWAY, title, measured, meter, operation="a second", elections=number
+        )
+    ]

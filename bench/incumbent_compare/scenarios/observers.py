@@ -19,6 +19,7 @@ from incumbent_compare.wire import Connection, connections
 CONNECTIONS = 50
 PATIENCE = 30.0  # seconds until all have been told
 ELECTION = "observers/one"
+OPERATION = "a vacancy and a new leader, told to all"
 
 
 async def run(setting: Setting) -> list[Series]:
@@ -94,7 +95,9 @@ async def _observed(setting: Setting, gateway: Server, number: int) -> Series:
         )
         found.append(with_goals(more, goals.LOST))
     title = f"gateway, {number:,} observer{'s' if number > 1 else ''}"
-    return setting.series("observers", Way.GATEWAY, title, found, meter, observers=number)
+    return setting.series(
+        "observers", Way.GATEWAY, title, found, meter, operation=OPERATION, observers=number
+    )
 
 
 async def _open(made: Sequence[Connection], audience: _Audience, number: int) -> None:

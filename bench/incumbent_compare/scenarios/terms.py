@@ -62,7 +62,16 @@ async def _hold(setting: Setting, number: int, *, keep: bool) -> Series:
     title = f"gateway, {number:,} terms, {'heartbeats' if keep else 'half-closed'}"
     measured = list(_quantities(held, number, sizes.held, keep=keep))
     kind = "KEEP" if keep else "RELEASE, half-closed"
-    return setting.series("terms", Way.GATEWAY, title, measured, meter, terms=number, kind=kind)
+    return setting.series(
+        "terms",
+        Way.GATEWAY,
+        title,
+        measured,
+        meter,
+        operation="a heartbeat",
+        terms=number,
+        kind=kind,
+    )
 
 
 async def _warm_up(made: Sequence[Connection]) -> None:

@@ -12,18 +12,20 @@ import pytest
 
 from incumbent_compare.results import Run, Way
 from incumbent_compare.scenarios import SCENARIOS
+from tests.compare import STORES
 
+ROOT = Path(__file__).parents[2]
 COMMAND = str(Path(sys.executable).with_name("incumbent-compare"))
 pytestmark = pytest.mark.timeout(300)
 
 
-def compare(out: Path, *words: str) -> tuple[int, Run, str]:
+def compare(out: Path, *words: str, command: Sequence[str] = (COMMAND,)) -> tuple[int, Run, str]:
     ran = subprocess.run(
-        [COMMAND, "--smoke", "--out", str(out), *words],
+        [*command, "--smoke", "--out", str(out), *words],
         capture_output=True,
         text=True,
         check=False,
-        cwd=out,
+        cwd=ROOT,
     )
     (file,) = out.glob("*.json")
     return ran.returncode, Run.model_validate_json(file.read_text()), ran.stdout + ran.stderr
@@ -58,6 +60,18 @@ def test_every_scenario_runs_on_memory(tmp_path: Path) -> None:
     assert code == 0, told
     assert {series.scenario for series in run.series} == SCENARIOS.keys()
     assert all(series.store == "memory" for series in run.series)
+
+
+def test_make_compare_starts_a_server_for_each_store(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "tests.compare")
+    code, run, told = compare(tmp_path, *scenarios("campaign"), command=command)
+    assert code == 0, told
+    stores = list(dict.fromkeys(series.store for series in run.series))
+    assert stores == list(STORES)
+    assert {"postgres", "etcd", "consul"} <= run.versions.keys()
+    for series in run.series:
+        assert series.cost is not None
+        assert (series.cost.store is None) == (series.store == "sqlite")
 
 
 def test_an_unreachable_store_is_missing_and_the_exit_code_says_so(tmp_path: Path) -> None:

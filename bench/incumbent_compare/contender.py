@@ -69,6 +69,11 @@ class ThroughGateway(Contender):
         await candidate.resign()
         await candidate.over()
 
+    def stop(self) -> None:
+        """Send no heartbeat any more."""
+        for task in self._beating:
+            task.cancel()
+
 
 class Echoed(ThroughGateway):
     """A client of the floor, which calls everybody a leader."""
@@ -88,8 +93,12 @@ async def _heartbeats(candidate: Candidate, response: pb.CampaignResponse) -> No
 async def _connect(
     kind: type[ThroughGateway], address: str, *, keep: bool = False, ttl: int = 10
 ) -> AsyncIterator[Contender]:
-    async with connected(address) as stubs:
-        yield kind(stubs[0], keep=keep, ttl=ttl)
+    async with connected(address) as (stub,):
+        contender = kind(stub, keep=keep, ttl=ttl)
+        try:
+            yield contender
+        finally:
+            contender.stop()
 
 
 def through(address: str, *, keep: bool = False, ttl: int = 10) -> Opener:

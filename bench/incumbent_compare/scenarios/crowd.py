@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -12,7 +12,7 @@ from incumbent_compare.doomed import doomed
 from incumbent_compare.results import Series, Way
 from incumbent_compare.setting import Meter, Setting, quantity
 from incumbent_compare.streams import Campaign, candidates, lead, silent
-from incumbent_compare.wire import connections
+from incumbent_compare.wire import Connection, connections
 
 CONNECTIONS = 20
 OPERATION = "a leader dies and another one leads"
@@ -22,14 +22,13 @@ PATIENCE = 60.0  # seconds until all have a successor
 class _Crowd(Contender):
     """Leads as many elections as it is told to, each on a stream of its own, RELEASE."""
 
-    def __init__(self, address: str, number: int) -> None:
-        self._address, self._number = address, number
+    def __init__(self, made: Sequence[Connection], number: int) -> None:
+        self._made, self._number = made, number
 
     async def campaign(self, election: str) -> None:
-        """Lead all that begin with this name, for ever."""
-        self._stack = connections(self._address, min(CONNECTIONS, self._number))
-        made = await self._stack.__aenter__()
-        await lead(made, [f"{election}/{each}" for each in range(self._number)], keep=False)
+        """Lead all that begin with this name."""
+        names = [f"{election}/{each}" for each in range(self._number)]
+        await lead(self._made, names, keep=False)
 
     async def resign(self, election: str) -> None:
         """It dies."""
@@ -37,7 +36,8 @@ class _Crowd(Contender):
 
 @asynccontextmanager
 async def _crowd(address: str, number: int) -> AsyncIterator[Contender]:
-    yield _Crowd(address, number)
+    async with connections(address, min(CONNECTIONS, number)) as made:
+        yield _Crowd(made, number)
 
 
 async def run(setting: Setting) -> list[Series]:

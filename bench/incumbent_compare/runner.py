@@ -21,6 +21,7 @@ from incumbent_compare.setting import Setting
 from incumbent_compare.sizes import FULL
 from incumbent_compare.targets import TARGETS, Target, Unreachable
 
+LIMIT = 120.0  # seconds, and five times what was planned, until a part is given up
 BRIEF = 300  # characters of why something is missing
 
 
@@ -91,11 +92,13 @@ class Comparison:
         work = scenario.waits if part.waits else scenario.run
         assert work is not None
         try:
-            async with self._setting(target, shares) as setting:
-                return await work(setting)
-        except Exception as error:  # the others are measured all the same
+            async with asyncio.timeout(LIMIT + 5 * part.seconds):
+                async with self._setting(target, shares) as setting:
+                    return await work(setting)
+        except (Exception, asyncio.CancelledError) as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise asyncio.CancelledError from error  # what failed was cleaning up
+                raise asyncio.CancelledError from error  # we are to end
+            # The others are measured all the same. A call whose channel is gone is cancelled, too.
             why = _said(error)
             print(f"\n{part.name}: {why}", file=sys.stderr)
             traceback.print_exception(error, file=sys.stderr)

@@ -99,7 +99,9 @@ async def _direct(setting: Setting, peer: Peer) -> Series:
     sizes = setting.sizes
 
     async def one(repetition: int) -> list[float]:
-        names = [f"failover/direct/{repetition}-{number}" for number in range(sizes.waits)]
+        # Two peers of one store are at it at one time: each has elections of its own.
+        place = setting.target.peers.index(peer)
+        names = [f"failover/{place}/{repetition}-{number}" for number in range(sizes.waits)]
         async with doomed(peer.open, names) as leader, opened(peer.open) as (waiting,):
             async with asyncio.TaskGroup() as group:
                 led = [group.create_task(_later(waiting, name, peer.polls)) for name in names]

@@ -23,6 +23,26 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-d
     && /opt/incumbent/bin/pip install --no-deps --no-index /wheels/*.whl \
     && /opt/incumbent/bin/pip uninstall --yes pip
 
+# The comparison of stores, for `docker compose --profile compare`: all of the above, and what its
+# report is made with.
+FROM build AS compare
+COPY requirements/compare.txt requirements/
+RUN /opt/build/bin/pip --python /opt/incumbent install --only-binary :all: --require-hashes \
+        -r requirements/compare.txt
+COPY bench bench
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /compare ./bench \
+    && /opt/build/bin/pip --python /opt/incumbent install --no-deps --no-index /compare/*.whl \
+    && install -d -m 0700 -o 10001 -g 10001 /results
+ENV PATH=/opt/incumbent/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    MPLCONFIGDIR=/tmp
+USER 10001:10001
+WORKDIR /results
+VOLUME /results
+ENTRYPOINT ["incumbent-compare", "--out=/results", "--folder=/results"]
+
+# The gateway: the last stage, so that it is what a build without --target makes.
 FROM python:3.13-slim-bookworm
 RUN groupadd --gid 10001 incumbent \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/incumbent \

@@ -1,6 +1,6 @@
 # Every verb is a script or one command; the scripts say how.
 .DEFAULT_GOAL := help
-.PHONY: help setup stores serve demo test check fmt proto lock bench simulate clean
+.PHONY: help setup stores serve demo test check fmt proto lock compare bench simulate clean
 
 # Passed on: make test ARGS="-k resume", make serve ARGS="--backend memory://"
 ARGS ?=
@@ -45,8 +45,12 @@ proto: setup ## Write the generated code anew from proto/
 lock: ## Take newer versions into requirements/
 	@exec scripts/lock --upgrade
 
-bench: setup ## Run the benchmarks (ARGS=theirs)
-	@exec .venv/bin/python -m bench $(ARGS)
+compare: setup ## Compare the stores, and the gateway with each directly, 15 minutes (ARGS=--full, …)
+	@scripts/consul
+	@exec .venv/bin/python -m tests.compare $(ARGS)
+
+bench: setup ## Measure the gateway on SQLite alone (ARGS=as of compare)
+	@exec .venv/bin/python -m tests.compare --store sqlite $(ARGS)
 
 simulate: setup ## Run the simulation (SEEDS=how many, FROM=the first, ARGS=its flags)
 	@exec .venv/bin/python -m tests.simulation --seeds $(SEEDS) --from $(FROM) $(ARGS)

@@ -44,6 +44,13 @@ class Quantity(_Part):
     unit: str
     repetitions: tuple[Samples, ...] = Field(min_length=1)
     goal: Goal | None = None
+    further: tuple[Goal, ...] = ()
+    """More goals of the same samples, as of another percentile."""
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """All of them."""
+        return self.further if self.goal is None else (self.goal, *self.further)
 
     def p(self, percent: float) -> float:
         """The smallest sample that is not below `percent` of all."""

@@ -30,9 +30,10 @@ class Consul(Server):
         token: str = "",
         https: bool = False,
         settings: dict[str, Any] | None = None,
+        memory: bool = True,
     ) -> None:
         binary = built("consul")
-        super().__init__(name)
+        super().__init__(name, memory=memory)
         self.token = token
         self._waits = True
         rpc, lan, self.https = free_ports(3)

@@ -77,6 +77,7 @@ class Server(ABC):
                 self._process = subprocess.Popen(
                     self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     cwd=self.folder, env=self._environ,
+                    process_group=0,  # Ctrl-C is for us: we stop it
                     preexec_fn=end_with_parent, **self._who,  # noqa: PLW1509 one C call
                 )  # fmt: skip
             if self._await_answer(give_up):

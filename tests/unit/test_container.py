@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from incumbent_compare.cli import parser, plan
+from incumbent_compare.targets import TARGETS
+
 ROOT = Path(__file__).parents[2]
 FLOATING = re.compile(r"^[^:@]+(:latest)?$")  # no tag, or one that says nothing
 
@@ -38,6 +41,7 @@ def copied() -> list[str]:
 
 def test_every_base_image_is_pinned_by_a_tag() -> None:
     bases = [rest.split()[0] for word, rest in instructions() if word == "FROM"]
+    assert bases.pop(1) == "build"
     assert len(bases) == 2
     assert not [base for base in bases if FLOATING.match(base)]
 
@@ -48,6 +52,8 @@ def test_nothing_is_added_from_elsewhere() -> None:
     assert not re.search(r"curl|wget|://|git clone", told)
     installs = re.findall(r"pip install [^&]*", told)
     assert len(installs) == 3
+    installs += re.findall(r"pip --python [^&]* install [^&]*", told)
+    assert len(installs) == 5
     assert all("--require-hashes" in each or "--no-index" in each for each in installs)
 
 
@@ -60,6 +66,17 @@ def test_it_does_not_run_as_root_and_all_it_writes_is_a_volume() -> None:
     after = [word for word, _ in last[last.index(("USER", users[-1])) :]]
     assert "RUN" not in after
     assert {"HEALTHCHECK", "ENTRYPOINT", "EXPOSE"} <= set(after)
+
+
+def test_the_comparison_is_no_part_of_the_gateway_and_does_not_run_as_root() -> None:
+    build, compare, gateway = stages()
+    assert not [rest for word, rest in build + gateway if "bench" in rest]
+    assert ("USER", "10001:10001") in compare
+    assert [rest for word, rest in compare if word == "VOLUME"] == ["/results"]
+    assert compare[-1] == (
+        "ENTRYPOINT",
+        '["incumbent-compare", "--out=/results", "--folder=/results"]',
+    )
 
 
 def test_what_is_copied_is_there_and_not_ignored() -> None:
@@ -113,21 +130,23 @@ def test_a_compose_file_that_is_wrong_is_found(tmp_path: Path) -> None:
 def test_the_profiles_and_who_is_in_them(composed: dict[str, Any]) -> None:
     profiles: dict[str, set[str]] = {}
     for name, service in composed.items():
-        (profile,) = service["profiles"]
-        profiles.setdefault(profile, set()).add(name)
+        for profile in service["profiles"]:
+            profiles.setdefault(profile, set()).add(name)
     assert profiles == {
         "sqlite": {"sqlite"},
         "postgres": {"gateway-1", "gateway-2", "postgres"},
         "etcd": {"on-etcd", "etcd"},
         "consul": {"on-consul", "consul"},
+        "compare": {"compare", "postgres", "etcd", "consul"},
     }
 
 
 def test_every_service_says_how_it_is_and_opens_no_port_to_the_world(
     composed: dict[str, Any],
 ) -> None:
-    for service in composed.values():
-        assert service["healthcheck"]["test"][0] == "CMD"
+    for name, service in composed.items():
+        if name != "compare":  # it ends
+            assert service["healthcheck"]["test"][0] == "CMD"
         assert not FLOATING.match(service["image"]) or "build" in service
         assert {port["host_ip"] for port in service.get("ports", [])} <= {"127.0.0.1"}
         assert service["security_opt"] == ["no-new-privileges:true"]
@@ -141,7 +160,7 @@ def test_only_the_ports_of_gateways_are_published(
     published = [
         port["published"]
         for service in composed.values()
-        if service["profiles"] == [profile]
+        if profile in service["profiles"]
         for port in service.get("ports", [])
     ]
     assert len(published) == len(set(published)) == ports
@@ -149,7 +168,9 @@ def test_only_the_ports_of_gateways_are_published(
 
 
 def test_a_gateway_writes_nowhere_but_to_its_volume(composed: dict[str, Any]) -> None:
-    gateways = {name: each for name, each in composed.items() if "build" in each}
+    gateways = {
+        name: each for name, each in composed.items() if each["image"] == "incumbent-server"
+    }
     assert gateways.keys() == {"sqlite", "gateway-1", "gateway-2", "on-etcd", "on-consul"}
     for service in gateways.values():
         assert service["read_only"] is True
@@ -167,3 +188,19 @@ def test_a_gateway_writes_nowhere_but_to_its_volume(composed: dict[str, Any]) ->
         gateway = gateways[f"on-{store}"]
         assert gateway["depends_on"][store]["condition"] == "service_healthy"
         assert gateway["environment"] == {"INCUMBENT_BACKEND": f"{store}://{store}:{port}"}
+
+
+def test_the_comparison_is_told_of_every_store_and_writes_to_its_volume(
+    composed: dict[str, Any],
+) -> None:
+    service = composed["compare"]
+    assert service["build"]["target"] == "compare"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert [each["target"] for each in service["volumes"]] == ["/results"]
+    assert {
+        name: each["condition"] for name, each in service["depends_on"].items()
+    } == dict.fromkeys(("postgres", "etcd", "consul"), "service_healthy")
+    chosen = parser().parse_args(service["command"])
+    assert plan(chosen, {}, {}).stores.keys() == TARGETS.keys() - {"memory"}
+    assert service["environment"] == {"PGPASSWORD": "${POSTGRES_PASSWORD:-}"}

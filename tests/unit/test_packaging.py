@@ -17,12 +17,16 @@ FOLDERS = {
     "incumbent": ROOT / "clients/python",
     "incumbent-backends": ROOT / "backends",
     "incumbent-server": ROOT / "server",
+    "incumbent-compare": ROOT / "bench",
 }
+GATEWAY = FOLDERS.keys() - {"incumbent-compare"}
 IMPORTS = {
     "incumbent": "import incumbent, incumbent.v1.election_service_pb2_grpc",
     "incumbent-backends": "import incumbent_backends.api, incumbent_backends.registry",
     "incumbent-server": "import incumbent_server.__main__",
+    "incumbent-compare": "import incumbent_compare.cli",
 }
+LOCKED = {"incumbent-compare": "compare"}
 INSTALL = (ROOT / "README.md").read_text().partition("```sh install\n")[2].partition("```")[0]
 # Building and installing want a package index, or a warm cache.
 pytestmark = pytest.mark.timeout(300)
@@ -65,9 +69,10 @@ def environment(
     """The interpreter of a new environment that holds the one wheel and what it pulls."""
     uv("venv", "--quiet", "--python", sys.executable, folder)
     python = folder / "bin/python"
-    # Dependencies among the three come from the same build, and from nowhere else.
+    # Dependencies among them come from the same build, and from nowhere else.
     here = wheels[name].parent
-    options = options or ("--constraint", str(ROOT / "requirements/runtime.txt"))
+    locked = ROOT / f"requirements/{LOCKED.get(name, 'runtime')}.txt"
+    options = options or ("--constraint", str(locked))
     install = ("pip", "install", "--quiet", "--python", python, "--find-links", here)
     uv(*install, *options, f"{wheels[name]}{extra}")
     return python
@@ -187,7 +192,7 @@ def test_wheel_holds_all_that_git_knows_of_the_package(
     assert [folder.endswith(".dist-info") for folder in metadata] == [True]
 
 
-def test_the_three_have_one_version_and_one_python() -> None:
+def test_all_have_one_version_and_one_python() -> None:
     tables = [project(folder) for folder in (ROOT, *FOLDERS.values())]
     assert len({table["version"] for table in tables}) == 1
     assert len({table["requires-python"] for table in tables}) == 1
@@ -207,10 +212,10 @@ def test_import_contract_names_every_driver() -> None:
     assert listed == [drivers]
 
 
-def test_root_pyproject_installs_the_same_three() -> None:
+def test_root_pyproject_installs_gateway_and_command_alone() -> None:
     dependencies = project(ROOT)["dependencies"]
     assert isinstance(dependencies, list)
-    assert {entry.partition(" ")[0].partition("[")[0] for entry in dependencies} == set(FOLDERS)
+    assert {entry.partition(" ")[0].partition("[")[0] for entry in dependencies} == GATEWAY
 
 
 def test_what_make_serve_installs_is_enough_for_the_command() -> None:

@@ -163,10 +163,10 @@ class Stream:
     async def proclaim(self, value: bytes) -> None:
         await self.send(proclaim=pb.Proclaim(value=value))
 
-    async def resign(self) -> Told:
+    async def resign(self, seconds: float = PATIENCE) -> Told:
         """Resign in the stream and wait for its end."""
         await self.send(resign=pb.Resign())
-        return await self.end()
+        return await self.end(seconds)
 
     async def half_close(self) -> None:
         await self._call.done_writing()

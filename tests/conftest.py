@@ -1,4 +1,4 @@
-"""Options of the whole test suite, and the end of the stores that it shares."""
+"""Options of the whole test suite, and the end of the processes that it shares."""
 
 import signal
 
@@ -6,6 +6,7 @@ import pytest
 
 from tests import servers
 from tests.figures import figures, pytest_runtest_logreport, pytest_terminal_summary
+from tests.nursery import NURSERY
 
 __all__ = ["figures", "pytest_runtest_logreport", "pytest_terminal_summary"]
 
@@ -36,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the chosen stores. One that has no tests is an error.
+    """Keep the tests of the chosen stores. One that has no tests is an error. Slow ones come first.
 
     A module or a class names its store as STORE. Without a choice all are tested; one that cannot
     be had fails its tests.
@@ -48,7 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = set(stores.values()) - chosen - {None} if chosen else set()
     dropped = [item for item in items if stores[item.nodeid] in others]
     config.hook.pytest_deselected(items=dropped)
-    items[:] = [item for item in items if item not in dropped]
+    kept = [item for item in items if item not in dropped]
+    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def _store(item: pytest.Item) -> str | None:
@@ -57,4 +59,5 @@ def _store(item: pytest.Item) -> str | None:
 
 
 def pytest_unconfigure() -> None:
+    NURSERY.close()
     servers.stop_shared()

@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import IO, Any
 
+from tests.nursery import NURSERY, Forked
+
 PROGRAM = Path(sys.executable).with_name("incumbent-server")
 START = 30.0  # seconds; a busy machine needs a few for the imports alone
 
@@ -24,7 +26,7 @@ Line = dict[str, Any]
 class Gateway:
     """One `incumbent-server`. What it logs is collected; its addresses come from its log."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str] | Forked") -> None:
         self.process = process
         self.lines: list[Line] = []
         self.unreadable: list[str] = []  # what is no log line
@@ -148,13 +150,19 @@ class Gateways:
         *flags: str,
         store: str | None = None,
         environ: Mapping[str, str] | None = None,
-        program: Sequence[str] = (str(PROGRAM),),
+        program: Sequence[str] | None = None,
     ) -> Gateway:
-        """Start a gateway without waiting; the test's own file is the default store."""
-        command = [*program, "--backend", store or self.store, *flags]
+        """Start a gateway without waiting; the test's own file is the default store.
+
+        It is forked from one that has the imports behind it, unless a program is named.
+        """
+        argv = ["--backend", store or self.store, *flags]
         for flag in {"--listen", "--http"}.difference(flags):
-            command += [flag, "127.0.0.1:0"]
-        gateway = Gateway(spawn(command, environ=environ))
+            argv += [flag, "127.0.0.1:0"]
+        if program is None:
+            gateway = Gateway(NURSERY.fork(argv, _inherited(environ)))
+        else:
+            gateway = Gateway(spawn([*program, *argv], environ=environ))
         self.all.append(gateway)
         return gateway
 
@@ -205,9 +213,6 @@ def spawn(
     command: Sequence[str], *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> "subprocess.Popen[str]":
     """Start a process with nothing on its input and both outputs to be read."""
-    inherited = {
-        name: text for name, text in os.environ.items() if not name.startswith("INCUMBENT")
-    }
     return subprocess.Popen(
         command,
         cwd=cwd,
@@ -216,5 +221,11 @@ def spawn(
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env=inherited | dict(environ or {}),
+        env=_inherited(environ),
     )
+
+
+def _inherited(environ: Mapping[str, str] | None) -> dict[str, str]:
+    """This environment without what is said to gateways, and what is said instead."""
+    others = {name: text for name, text in os.environ.items() if not name.startswith("INCUMBENT")}
+    return others | dict(environ or {})

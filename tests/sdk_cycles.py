@@ -8,25 +8,36 @@ import gc
 import json
 import sys
 import threading
+import time
 from pathlib import Path
 
 from incumbent import AsyncClient, Client
 from tests.clients import an_election
 
 AT_ONCE = 20
+PATIENCE = 5.0  # seconds for gRPC's threads to close what was left to them
 
 
-def weigh(**told: object) -> None:
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def weigh(at_most: int = 0) -> int:
+    """Tell what this process holds, at rest; return its open files."""
     gc.collect()
+    give_up = time.monotonic() + PATIENCE
+    while (files := open_files()) > (at_most or files) and time.monotonic() < give_up:
+        time.sleep(0.01)
     status = Path("/proc/self/status").read_text()
     (resident,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
     weight = {
-        "files": len(list(Path("/proc/self/fd").iterdir())),
+        "files": files,
         "threads": threading.active_count(),
         "tasks": int(status.partition("Threads:")[2].split()[0]),  # those of gRPC too
         "bytes": int(resident.split()[1]) * 1024,
     }
-    print(json.dumps(weight | told), flush=True)
+    print(json.dumps(weight), flush=True)
+    return files
 
 
 async def terms(address: str, cycles: int, weighings: int) -> None:
@@ -39,14 +50,16 @@ async def terms(address: str, cycles: int, weighings: int) -> None:
                 async with client.campaign(f"{election}/{number % 50}") as term:
                     assert term.held
 
+        files = 0
         for _ in range(weighings):
             share = cycles // weighings // AT_ONCE
             await asyncio.gather(*(cycle(share) for _ in range(AT_ONCE)))
-            weigh()
+            files = weigh(files)
 
 
 def clients(address: str, cycles: int, weighings: int) -> None:
     """Open a client, lead, close it; every other one for asyncio."""
+    files = 0
     for number in range(cycles):
         if number % 2:
             asyncio.run(_client(address))
@@ -54,7 +67,7 @@ def clients(address: str, cycles: int, weighings: int) -> None:
             with Client(address) as client, client.campaign(an_election()) as term:
                 assert term.held
         if (number + 1) % (cycles // weighings) == 0:
-            weigh()
+            files = weigh(files)
 
 
 async def _client(address: str) -> None:

@@ -11,7 +11,7 @@ A term whose session is gone is a vacancy. See sql/sqlite_schema.sql and sql/sql
 
 import logging
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
@@ -33,8 +33,8 @@ from incumbent_backends.lease_picture import FACTOR, SessionRow
 from incumbent_backends.sqlite_file import SqliteFile, parse_url
 from incumbent_backends.sqlite_rows import SQL
 from incumbent_backends.sqlite_schema import prepare
-from incumbent_backends.sqlite_session import RenewCall, Session, writing
-from incumbent_backends.sqlite_thread import Rank, SqliteThread
+from incumbent_backends.sqlite_session import RenewCall, Session
+from incumbent_backends.sqlite_thread import Rank, SqliteThread, writing
 from incumbent_backends.sqlite_watch import SqliteWatch, Upkeep
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class Sqlite:
         self._file.inspect()
         self._writes.start()
         try:
-            await self._writes.run(self._open)
+            await self._writes.run(self._open, Rank.URGENT)
         except BaseException:
             self._writes.stop()
             await self._writes.ended()
@@ -113,7 +113,9 @@ class Sqlite:
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
         call = RenewCall(tuple(keep), self._clock.now(), self._session.mark)
-        return await self._write(lambda db: self._session.renew(db, call), Rank.URGENT)
+        return await self._writes.run(
+            lambda db: self._session.renew(db, call), Rank.URGENT, self._poke
+        )
 
     async def acquire(
         self,
@@ -127,15 +129,16 @@ class Sqlite:
     ) -> Snapshot:
         bid = Bid(election, holder, attempt, candidate, value, resume)
 
-        def acquire(db: sqlite3.Connection) -> Snapshot:
-            after = self._session.acquire(db, bid)
-            self._watch.answered(after)
-            return after
+        def over(after: Snapshot | None) -> None:
+            self._session.acquired(election)
+            if after is not None:
+                self._watch.answered(after)
+            self._watch.poke()
 
-        return await self._write(acquire)
+        return await self._writes.run(lambda db: self._session.acquire(db, bid), over=over)
 
     async def release(self, term: Term) -> None:
-        await self._write(lambda db: self._session.release(db, term))
+        await self._writes.run(lambda db: self._session.release(db, term), over=self._poke)
 
     async def read(self, election: str) -> Snapshot:
         # on a connection of its own: a reader never waits for somebody's write lock
@@ -144,14 +147,8 @@ class Sqlite:
     def watch(self) -> AsyncGenerator[Snapshot | Synced, None]:
         return self._watch.watch()
 
-    async def _write(self, job: Callable[[sqlite3.Connection], T], rank: Rank = Rank.ORDINARY) -> T:
-        def told(db: sqlite3.Connection) -> T:
-            try:
-                return job(db)
-            finally:
-                self._watch.poke()
-
-        return await self._writes.run(told, rank)
+    def _poke(self, _: object) -> None:
+        self._watch.poke()
 
     def _kill(self, session: SessionRow) -> Future[None]:
         names = {"namespace": self._namespace, "session": session.id, "renewals": session.renewals}

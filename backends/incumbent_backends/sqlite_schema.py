@@ -5,7 +5,7 @@ import sqlite3
 from incumbent_backends.api import Rejected
 from incumbent_backends.sqlite_file import SqliteFile
 from incumbent_backends.sqlite_rows import SQL
-from incumbent_backends.sqlite_session import writing
+from incumbent_backends.sqlite_thread import writing
 from incumbent_backends.statements import script
 
 MECHANISM = "sqlite lease rows"

@@ -7,8 +7,7 @@ A bid reads first and writes only what it may win. What decides is read again un
 import json
 import secrets
 import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -25,6 +24,7 @@ from incumbent_backends.bids import Bid, Step, decide
 from incumbent_backends.lease_promise import Promise
 from incumbent_backends.lease_rows import Row
 from incumbent_backends.sqlite_rows import SQL, read_row
+from incumbent_backends.sqlite_thread import writing
 
 
 class RenewCall(NamedTuple):
@@ -33,19 +33,6 @@ class RenewCall(NamedTuple):
     keep: Collection[Claim]
     began: float
     mark: int  # Session.mark at that moment
-
-
-@contextmanager
-def writing(db: sqlite3.Connection) -> Iterator[None]:
-    """One short transaction that holds the file's write lock from its first statement on."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 class Session:
@@ -90,8 +77,9 @@ class Session:
     def _orphans(self, hanging: set[Claim], call: RenewCall) -> set[Claim]:
         """What hung here when the call began and is not wanted.
 
-        An acquire numbers its election after its commit, so whatever was committed after the call
-        began has a number above the call's mark. Some earlier ones do too: the next tick ends them.
+        An acquire numbers its election after its commit (`acquired`), so whatever was committed
+        after the call began has a number above the call's mark. Some earlier ones do too: the next
+        tick ends them.
         """
         under_way = {claim.election for claim in call.keep if claim.token is None}
         self._gained = {name: mark for name, mark in self._gained.items() if mark > call.mark}
@@ -115,13 +103,14 @@ class Session:
         seen = self.read(db, bid.election)
         if decide(seen.term, bid, self.id) is Step.NOTHING:
             return seen
-        try:
-            with writing(db):
-                self._attempt(db, bid)
-                return self.read(db, bid.election)
-        finally:
-            self._gained[bid.election] = self.mark + 1
-            self.mark += 1
+        with writing(db):
+            self._attempt(db, bid)
+            return self.read(db, bid.election)
+
+    def acquired(self, election: str) -> None:
+        """Take note that an acquire is over, committed or not."""
+        self._gained[election] = self.mark + 1
+        self.mark += 1
 
     def _attempt(self, db: sqlite3.Connection, bid: Bid) -> None:
         row, seen = read_row(db, self._namespace, bid.election)

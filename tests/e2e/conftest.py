@@ -13,10 +13,6 @@ from tests.gateways import Gateway, Gateways, gateways_in
 from tests.servers import Postgres, postgres
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes more than ten seconds")
-
-
 @pytest.fixture
 def gateways(tmp_path: Path) -> Iterator[Gateways]:
     """Gateways on a file of this test's own."""

@@ -51,7 +51,7 @@ async def test_a_store_that_is_slow_but_not_too_slow(gateways: Gateways, streams
         states = {pb.STATE_WAITING, pb.STATE_LEADING, pb.STATE_JEOPARDY}
         assert {each.state for each in leader.heard} <= states
         assert {each.state for each in waiting.heard} == {pb.STATE_WAITING}
-        await leader.resign()
+        await leader.resign(10 * SLOW)  # behind what is under way, several answers
         assert await waiting.leads(SLOW * 2 + SLACK) > token
 
 

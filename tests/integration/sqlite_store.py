@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from incumbent_backends.api import Backend, Clock, Options
+from incumbent_backends.api import Backend, Clock, Options, Snapshot
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
 from tests.integration.verbs import SECOND, Watch, lead
@@ -33,6 +34,39 @@ def sql(path: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
     """Say something to the file by hand, as an operator with the sqlite3 shell would."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as db:
         return db.execute(statement, values).fetchall()
+
+
+async def trace(backend: Sqlite) -> list[str]:
+    """Every statement from now on of the connection that writes."""
+    statements: list[str] = []
+    await backend._writes.run(lambda db: db.set_trace_callback(statements.append))
+    return statements
+
+
+@contextmanager
+def paused(backend: Sqlite, statement: str) -> Iterator[threading.Event]:
+    """The writing thread stops before the next such statement; the event says that it has."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def stop(found: str) -> None:
+        if found.startswith(statement) and not reached.is_set():
+            reached.set()
+            go_on.wait(10)
+
+    def install(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(stop)
+
+    backend._writes.submit(install).result(5)
+    try:
+        yield reached
+    finally:
+        go_on.set()
+
+
+async def bid(backend: Sqlite, election: str = "e") -> Snapshot:
+    return await backend.acquire(
+        election, holder=secrets.token_hex(32), attempt=1, candidate="c", value=None
+    )
 
 
 async def look_round(watch: Watch, writer: Backend) -> None:

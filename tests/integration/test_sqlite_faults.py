@@ -164,6 +164,7 @@ async def test_tables_dropped_while_in_use(path: Path) -> None:
             await anext(backend.watch())
 
 
+@pytest.mark.slow
 def test_twenty_kills_of_a_writer_beside_one_that_lives_on(path: Path, tmp_path: Path) -> None:
     """No token goes back or is granted twice, and nothing needs repair."""
     won: list[tuple[str, int]] = []

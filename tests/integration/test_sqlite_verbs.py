@@ -1,19 +1,24 @@
 """The verbs on a real file: what the conformance suite cannot see from outside the driver."""
 
 import asyncio
-import secrets
-import sqlite3
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from incumbent_backends.api import Claim, Rejected, Snapshot, Unavailable
+from incumbent_backends.api import Claim, Rejected, Unavailable
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.sqlite import Sqlite
-from tests.integration.sqlite_store import build, locked, look_round, occupied, sql
+from tests.integration.sqlite_store import (
+    bid,
+    build,
+    locked,
+    look_round,
+    occupied,
+    paused,
+    sql,
+    trace,
+)
 from tests.integration.verbs import SECOND, lead, move, watching
 
 
@@ -26,39 +31,6 @@ def path(tmp_path: Path) -> Path:
 async def backend(path: Path) -> AsyncIterator[Sqlite]:
     async with build(path) as opened:
         yield opened
-
-
-async def trace(backend: Sqlite) -> list[str]:
-    """Every statement from now on of the connection that writes."""
-    statements: list[str] = []
-    await backend._writes.run(lambda db: db.set_trace_callback(statements.append))
-    return statements
-
-
-@contextmanager
-def paused(backend: Sqlite, statement: str) -> Iterator[threading.Event]:
-    """The writing thread stops before the next such statement; the event says that it has."""
-    reached, go_on = threading.Event(), threading.Event()
-
-    def stop(found: str) -> None:
-        if found.startswith(statement) and not reached.is_set():
-            reached.set()
-            go_on.wait(10)
-
-    def install(db: sqlite3.Connection) -> None:
-        db.set_trace_callback(stop)
-
-    backend._writes.submit(install).result(5)
-    try:
-        yield reached
-    finally:
-        go_on.set()
-
-
-async def bid(backend: Sqlite, election: str = "e") -> Snapshot:
-    return await backend.acquire(
-        election, holder=secrets.token_hex(32), attempt=1, candidate="c", value=None
-    )
 
 
 async def test_two_gateways_race_for_two_hundred_elections(path: Path) -> None:

@@ -138,6 +138,7 @@ def oldest_of_the_extra() -> list[str]:
     return [each.replace(">=", "==") for each in the_extra()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "versions",
     [("--constraint", str(ROOT / "requirements/runtime.txt")), oldest_of_the_extra()],
@@ -219,6 +220,7 @@ def test_what_make_serve_installs_is_enough_for_the_command() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "commands"),
     [

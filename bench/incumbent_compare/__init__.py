@@ -1,1 +1,1 @@
-"""How the stores differ on this machine, and what the gateway adds over talking to them directly."""
+"""How the stores differ on this machine, and what the gateway adds over asking them directly."""

@@ -1,5 +1,11 @@
 """The report of the comparison: how numbers are said, goals judged, and series told apart."""
 
+import itertools
+import math
+import operator
+import re
+from importlib.resources import files
+
 import pytest
 
 from incumbent_compare.report.answer import findings, missed
@@ -11,6 +17,7 @@ from incumbent_compare.report.plots import SHOWN, thinned
 from incumbent_compare.results import Goal, Quantity, Series, Way
 from tests.compared import run, series
 
+STYLE = files("incumbent_compare.report") / "templates/page.css"
 PERCENT = Goal(statistic="p50", at_least=True, bound=0.7, over="floor")
 
 
@@ -207,3 +214,36 @@ def test_samples_are_thinned_by_rank_and_keep_their_ends() -> None:
     shown = thinned(samples)
     assert (len(shown), shown[0], shown[-1]) == (SHOWN, 0.0, 999.0)
     assert thinned(samples[:SHOWN]) == samples[:SHOWN]
+
+
+# How colours are seen without red and without green cones, in linear RGB (Machado et al., 2009).
+SEEN = (
+    ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+    ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052)),
+    ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)),
+)
+# From linear RGB to XYZ, on a scale on which white is 1.
+XYZ = ((0.4339, 0.3762, 0.1899), (0.2126, 0.7152, 0.0722), (0.0177, 0.1095, 0.8728))
+Triple = tuple[float, ...]
+
+
+def _times(matrix: tuple[Triple, ...], colour: Triple) -> Triple:
+    return tuple(sum(map(operator.mul, row, colour)) for row in matrix)
+
+
+def _lab(colour: str, seen: tuple[Triple, ...]) -> Triple:
+    """Where a colour lies in CIELAB, for eyes that see so."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = tuple(p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    inside = tuple(min(1.0, max(0.0, part)) for part in _times(seen, linear))
+    x, y, z = (max(part, 1e-6) ** (1 / 3) for part in _times(XYZ, inside))
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def test_the_colours_of_stores_differ_for_all_eyes() -> None:
+    hues = re.findall(r"--hue-[1-6]: #(\w{6});", STYLE.read_text())
+    for colours in (hues[:6], hues[6:]):
+        assert len(colours) == 6
+        for seen, pair in itertools.product(SEEN, itertools.combinations(colours, 2)):
+            # 2.3 can just be told apart side by side; marks are small and lie apart.
+            assert math.dist(*(_lab(one, seen) for one in pair)) > 15, pair

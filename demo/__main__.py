@@ -27,7 +27,7 @@ def _folder(report: Report) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="incumbent-demo-"))
     try:
         yield folder
-    except (Interrupted, Unread):
+    except (Interrupted, Unread, Missing):  # there is nothing to look at
         shutil.rmtree(folder)
         raise
     except BaseException:

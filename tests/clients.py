@@ -251,6 +251,16 @@ class Candidate(Stream):
     def believes(self) -> bool:
         return now() < self.believes_until
 
+    async def believes_beyond(self, instant: float) -> None:
+        """Wait until its trust reaches beyond an instant, and never ends before.
+
+        Beyond one backend ttl from now only a renewal takes it that has yet to begin.
+        """
+        while self.believes_until <= instant:
+            await self.answered()
+            assert self.believes()
+            await asyncio.sleep(0.1)
+
     def _pace(self, response: pb.CampaignResponse, *, distrusted: bool) -> None:
         self._due = math.inf
         if response.HasField("next_heartbeat_in"):

@@ -7,6 +7,7 @@ import pytest
 from tests import servers
 from tests.figures import figures, pytest_runtest_logreport, pytest_terminal_summary
 from tests.nursery import NURSERY
+from tests.stores import SERVERS
 
 __all__ = ["figures", "pytest_runtest_logreport", "pytest_terminal_summary"]
 
@@ -39,8 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests of the chosen stores. One that has no tests is an error. Slow ones come first.
 
-    A module or a class names its store as STORE. Without a choice all are tested; one that cannot
-    be had fails its tests.
+    A module or a class names its store as STORE, or a test by the `on` of tests/stores.py. Without
+    a choice all are tested; one that cannot be had fails its tests.
     """
     chosen = set(config.getoption("--store") or ())
     stores = {item.nodeid: _store(item) for item in items}
@@ -54,6 +55,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _store(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "gateways" in callspec.params:
+        return SERVERS[callspec.params["gateways"]]
     named = (getattr(getattr(item, level, None), "STORE", None) for level in ("cls", "module"))
     return next((name for name in named if name is not None), None)
 

@@ -22,6 +22,7 @@ class Place:
 
     place.command("incumbent-server", …)     what to start for something to run there
     place.darken(port)                       here:port and what is there are lost to each other
+    place.darken(port, served="there")       there:port and what is here
     place.lighten()
     """
 
@@ -53,13 +54,17 @@ class Place:
     def command(self, *words: str) -> list[str]:
         return ["ip", "netns", "exec", self.name, *words]
 
-    def darken(self, port: int, *, requests: bool = True, answers: bool = True) -> None:
-        """Lose what goes from there to here:port (requests), what comes back (answers), or both."""
+    def darken(
+        self, port: int, *, served: str = "here", requests: bool = True, answers: bool = True
+    ) -> None:
+        """Lose what goes to a port that is served here or there, what comes back, or both."""
+        way, back = ("OUTPUT", "INPUT") if served == "here" else ("INPUT", "OUTPUT")
+        side = {"OUTPUT": "-d", "INPUT": "-s"}
         lost = ["-p", "tcp", "-j", "DROP"]
         if requests:
-            self._filter("-A", "OUTPUT", "-d", self.here, *lost, "--dport", str(port))
+            self._filter("-A", way, side[way], self.here, *lost, "--dport", str(port))
         if answers:
-            self._filter("-A", "INPUT", "-s", self.here, *lost, "--sport", str(port))
+            self._filter("-A", back, side[back], self.here, *lost, "--sport", str(port))
 
     def lighten(self) -> None:
         """Lose nothing any more. What was sent meanwhile is sent again by who still wants it."""

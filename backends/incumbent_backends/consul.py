@@ -88,8 +88,10 @@ class Consul:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._watch.close()
-        await self._leave()
+        try:
+            await self._watch.close()
+        finally:
+            await self._leave()
 
     async def _leave(self) -> None:
         try:

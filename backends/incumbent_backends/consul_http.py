@@ -9,12 +9,14 @@ import ssl
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from incumbent_backends.api import BackendError, Unavailable
 from incumbent_backends.consul_errors import passing, refused, to_mend, unreachable
 from incumbent_backends.consul_url import Address
+from incumbent_backends.who_answers import heard, stranger
 
 ANSWER = 5.0  # seconds in which a call is answered, tries included, or given up
 _CONNECT = 3.0
@@ -40,8 +42,25 @@ class Answer(NamedTuple):
     def json(self) -> Any:
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Unavailable("Consul's answer cannot be read") from None
+
+
+async def _once_only(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a PUT again when its connection breaks: it may have been done.
+
+    aiohttp takes every PUT for one that may be repeated. Of a transaction that was done, the second
+    one tells a conflict, as if nothing had been; a first one that lands late would come after the
+    caller was told so.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if request.method != "PUT" or isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        raise unreachable(error, at_start=False) from error
 
 
 class Agent:
@@ -76,6 +95,7 @@ class Agent:
             connector=aiohttp.TCPConnector(limit=pool.value[1], ssl=tls),
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_once_only,),
             trust_env=False,
         )
 
@@ -140,8 +160,15 @@ class Agent:
                 index = response.headers.get("X-Consul-Index", "")
         except TimeoutError:
             raise  # the deadline's, or nobody let us connect
+        except aiohttp.ClientResponseError as error:
+            said = unreachable(error, at_start=self.at_start)
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(error, at_start=self.at_start) from error
+        else:
+            return self._read(status, index, content)
+        raise said  # here, without its cause, which knows the request's headers: the ACL token
+
+    def _read(self, status: int, index: str, content: bytes) -> Answer | str:
         text = "" if status == 200 else content[:2000].decode(errors="replace")
         trouble = passing(status, text)
         if trouble is not None:
@@ -150,6 +177,14 @@ class Agent:
         if refusal is not None:
             raise refusal
         return Answer(status, int(index) if index.isdecimal() else 0, content)
+
+    async def stranger(self) -> str | None:
+        """Say what answers there, if that is known not to be a Consul as the URL has it."""
+        place = urlsplit(self._address.base)
+        assert place.hostname is not None
+        assert place.port is not None
+        spoken = await heard(place.hostname, place.port)
+        return stranger(spoken, "a Consul", "consul", tls=self._address.has_tls)
 
     def unfit(self, sentence: str) -> BackendError:
         """What only an operator can mend."""

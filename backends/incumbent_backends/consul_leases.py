@@ -1,21 +1,29 @@
 """The sessions in Consul behind one session of the seam: usually one, and longer ones for moves.
 
+    main      its ttl is the backend ttl; its id is the session of the seam
+    longer    one for each ttl of which a term came: opened at the first such move, and renewed
+              along for as long as the main one lives
+
 A term that comes from a session of a longer ttl goes onto one that is as long, so that no move
 shortens what its client was promised. The record names the main session all the same.
 
 Consul ends a silent session after its ttl × 2, in two steps: its leader condemns it, and the
 sentence is carried out later. A renewal in between is answered as if nothing were. So a session is
 gone on with only if it was renewed within its ttl, by our own clock: as long as it was promised.
+One that is given up is left to end by itself, as a dead gateway's does: a move whose answer was
+lost may land on it, with what another gateway has promised. Only who leaves destroys one.
 """
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from incumbent_backends.api import BackendError, Options, Rejected, Unavailable
+from incumbent_backends.consul_errors import NO_CONSUL
 from incumbent_backends.consul_http import Pool
 from incumbent_backends.consul_space import CONSISTENT, Space
 
@@ -24,13 +32,14 @@ FACTOR = 2.0  # Consul's, of a ttl
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lease:
     """A session in Consul."""
 
     id: str
     ttl: timedelta
     renewed: float  # when the call began that renewed it last
+    moves: int = 0  # onto it that may still land: under way, or of an unknown outcome
 
     @property
     def promised_until(self) -> float:
@@ -45,115 +54,128 @@ class Leases:
         self._agent = space.agent
         self._clock = options.clock
         self._ttl = options.backend_ttl
+        self._receiving = asyncio.Lock()
         self.main = Lease("", options.backend_ttl, 0.0)
-        self.longer: list[Lease] = []
-        self._moving = 0  # terms on their way onto one of the longer sessions
+        self.longer: dict[timedelta, Lease] = {}
+
+    @property
+    def all(self) -> tuple[Lease, ...]:
+        return (self.main, *self.longer.values())
 
     @property
     def ids(self) -> set[str]:
-        return {lease.id for lease in (self.main, *self.longer)}
+        return {lease.id for lease in self.all}
+
+    def kept(self, session: str) -> Lease:
+        """The session of this id, which is ours and still promised; else Unavailable."""
+        for lease in self.all:
+            if lease.id == session and self._clock.now() < lease.promised_until:
+                return lease
+        raise session_over()
 
     async def open(self) -> None:
-        """Open a main session anew. The longer ones of another are left to end by themselves.
-
-        They may carry what other gateways have promised.
-        """
-        self.main, self.longer = await self._create(self._ttl), []
+        """Open a main session anew; what belonged to another is given up with it."""
+        self.main, self.longer = await self._create(self._ttl, Pool.RENEWALS), {}
 
     async def renew(self) -> None:
         """Renew them all; open a new main session if it has died, or may have."""
-        if not await self._renewed(self.main):
+        if not await self._renew(self.main, Pool.RENEWALS):
             await self._space.insist()
             over = self.main
             await self.open()
             _log.warning("the session %s in Consul is over; a new one is open", over.id)
             return
-        for lease in list(self.longer):
-            if not await self._renewed(lease) and lease in self.longer:
-                self.longer.remove(lease)
+        for lease in list(self.longer.values()):
+            if not await self._renew(lease, Pool.RENEWALS) and lease in self.all:
+                del self.longer[lease.ttl]
 
-    async def _renewed(self, lease: Lease) -> bool:
+    async def _renew(self, lease: Lease, pool: Pool) -> bool:
+        """Whether it is renewed; False: it has died, or was silent for so long that it may have."""
         began = self._clock.now()
         if began >= lease.promised_until:
-            return False  # left to end by itself, as a dead gateway's does
-        answer = await self._agent.call(Pool.RENEWALS, "PUT", f"/v1/session/renew/{lease.id}")
+            return False
+        answer = await self._agent.call(pool, "PUT", f"/v1/session/renew/{lease.id}")
         if answer.status == 404:
             return False
+        if answer.status != 200 or _only(answer.json()).get("ID") != lease.id:
+            raise self._agent.unfit(NO_CONSUL)
         if self._clock.now() >= lease.promised_until:
-            await self.destroy(lease)  # or it would go on for two more ttls
             return False
         lease.renewed = max(lease.renewed, began)
         return True
 
     async def receive(self, ttl: timedelta) -> Lease:
-        """Renew the session that a term of this ttl may move to. Unavailable: ours has died."""
-        main = self.main
-        if not await self._renewed(main):
-            raise session_over()
-        if ttl <= main.ttl:
-            return main
-        for lease in list(self.longer):
-            if lease.ttl >= ttl and await self._renewed(lease):
-                return lease
-        lease = await self._create(ttl)
-        if self.main is not main:
-            raise session_over()
-        self.longer.append(lease)
-        return lease
+        """The session that a term of this ttl may move to, renewed since this call began.
 
-    async def close(self, used: Mapping[str, int] | set[str]) -> None:
-        """End those on which no term hangs."""
-        for lease in (*self.longer, self.main):
-            if lease.id and lease.id not in used:
-                await self.destroy(lease)
+        Unavailable: ours has died. Many moves at once share a renewal, and one longer session.
+        They take no connection that belongs to the renewals.
+        """
+        asked = self._clock.now()
+        async with self._receiving:
+            main = self.main
+            if not await self._renewed_since(asked, main):
+                raise session_over()
+            if ttl <= main.ttl:
+                return main
+            lease = self.longer.get(ttl)
+            if lease is None or not await self._renewed_since(asked, lease):
+                lease = await self._create(ttl, Pool.WORK)
+                if self.main is not main:
+                    await self._discard(lease)
+                    raise session_over()
+                self.longer[ttl] = lease
+            return lease
 
-    async def drop_unused(self, used: set[str]) -> None:
-        """End the longer sessions on which nothing hangs, unless something may be on its way."""
-        if self._moving:
-            return
-        unused = [lease for lease in self.longer if lease.id not in used]
-        self.longer = [lease for lease in self.longer if lease.id in used]
-        for lease in unused:
-            with suppress(BackendError):
-                await self.destroy(lease)
+    async def _renewed_since(self, asked: float, lease: Lease) -> bool:
+        return lease.renewed > asked or await self._renew(lease, Pool.WORK)
 
-    def __enter__(self) -> None:
-        """A term is on its way."""
-        self._moving += 1
+    async def close(self, used: Container[str]) -> None:
+        """End those on which no term hangs, and none can still come."""
+        for lease in self.all:
+            if lease.id and lease.id not in used and not lease.moves:
+                await self._destroy(lease)
 
-    def __exit__(self, *exc: object) -> None:
-        self._moving -= 1
+    async def _destroy(self, lease: Lease) -> None:
+        await self._agent.call(Pool.WORK, "PUT", f"/v1/session/destroy/{lease.id}")
 
-    async def destroy(self, lease: Lease) -> None:
-        await self._agent.call(Pool.RENEWALS, "PUT", f"/v1/session/destroy/{lease.id}")
+    async def _discard(self, lease: Lease) -> None:
+        """End one that nobody has used. What cannot be reached ends by itself."""
+        with suppress(BackendError):
+            await self._destroy(lease)
 
-    async def _create(self, ttl: timedelta) -> Lease:
-        """Open a session, and read back whether it is as it was asked for."""
+    async def _create(self, ttl: timedelta, pool: Pool) -> Lease:
+        """Open a session, and read back whether it is as it was asked for.
+
+        One whose answer is lost, or whose caller is cancelled, holds nothing and ends by itself.
+        """
         began = self._clock.now()
         wanted = {
             "Name": self._space.prefix.rstrip("/"),
-            "TTL": f"{ttl / timedelta(milliseconds=1):.0f}ms",
+            "TTL": _text(ttl),
             "LockDelay": "0s",
             "Behavior": "release",
             "NodeChecks": [],
             "ServiceChecks": [],
         }
-        made = await self._agent.call(Pool.RENEWALS, "PUT", "/v1/session/create", {}, wanted)
-        if made.status != 200:
+        made = await self._agent.call(pool, "PUT", "/v1/session/create", {}, wanted)
+        named = made.json() if made.status == 200 else None
+        if not isinstance(named, dict) or not named.get("ID"):
             raise self._agent.unfit("Consul opens no session here")
-        lease = Lease(str(made.json()["ID"]), ttl, began)
-        await self._verify(lease)
+        lease = Lease(str(named["ID"]), ttl, began)
+        try:
+            await self._verify(lease, pool)
+        except BackendError:
+            await self._discard(lease)
+            raise
         return lease
 
-    async def _verify(self, lease: Lease) -> None:
+    async def _verify(self, lease: Lease, pool: Pool) -> None:
         path = f"/v1/session/info/{lease.id}"
-        found = (await self._agent.call(Pool.RENEWALS, "GET", path, CONSISTENT)).json()
+        found = (await self._agent.call(pool, "GET", path, CONSISTENT)).json()
         if not found:
             raise Unavailable("Consul does not show the session that it has just opened")
-        wrong = _wrong(found[0])
+        wrong = _wrong(_only(found), lease.ttl)
         if wrong is not None:
-            with suppress(BackendError):
-                await self.destroy(lease)
             raise Rejected(f"Consul opened a session with {wrong}, which Incumbent cannot use")
 
 
@@ -162,8 +184,22 @@ def session_over() -> Unavailable:
     return Unavailable("this gateway's session in Consul has ended; the next renewal opens another")
 
 
-def _wrong(session: dict[str, Any]) -> str | None:
+def _text(ttl: timedelta) -> str:
+    """A ttl as Consul is told it, and keeps it."""
+    return f"{ttl / timedelta(milliseconds=1):.0f}ms"
+
+
+def _only(found: Any) -> dict[str, Any]:
+    """The one session of an answer; nothing where it is no such answer."""
+    if isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict):
+        return found[0]
+    return {}
+
+
+def _wrong(session: dict[str, Any], ttl: timedelta) -> str | None:
     """What of a session's settings is not as it must be."""
+    if session.get("TTL") != _text(ttl):
+        return "another ttl"
     if session.get("LockDelay") != 0:
         return "a lock-delay"
     if session.get("Behavior") != "release":

@@ -47,8 +47,11 @@ class ConsulSession:
         return self.leases.main.id
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
-        began, mark = self._options.clock.now(), self._under_way.mark
-        keep = tuple(keep)
+        with self._under_way.renewing() as mark:
+            return await self._renew(tuple(keep), mark)
+
+    async def _renew(self, keep: Collection[Claim], mark: int) -> Renewal:
+        began = self._options.clock.now()
         # First the leader makes sure that it is one: one that was frozen and does not know yet
         # that there is another would renew what the other has ended.
         doubts = set(self._under_way.ending)
@@ -58,21 +61,24 @@ class ConsulSession:
         self._under_way.ending -= doubts - hanging.keys()
         orphans = self._under_way.orphans(hanging, keep, mark)
         ended = await self._end({claim: hanging[claim] for claim in orphans})
-        used = {entry.lock for claim, entry in hanging.items() if claim not in ended}
-        await self.leases.drop_unused(used)
         return Renewal(
             frozenset(hanging.keys() - ended),
             began + self._options.backend_ttl.total_seconds(),
         )
 
     async def _hanging(self, index: int) -> dict[Claim, Entry]:
+        """The terms of this session whose locks are held by what has just been renewed.
+
+        One whose lock is a longer session's that was given up is lost, and left to end with it.
+        """
         entries = self._picture(index)
         if entries is None:
             entries = (await self._space.tree(Pool.RENEWALS)).entries
+        held = self.leases.ids
         return {
             Claim(entry.election, entry.term.token): entry
             for entry in entries.values()
-            if entry.term is not None and entry.term.session == self.id
+            if entry.term is not None and entry.term.session == self.id and entry.lock in held
         }
 
     async def _end(self, unwanted: dict[Claim, Entry]) -> set[Claim]:
@@ -99,11 +105,18 @@ class ConsulSession:
             entry = await self._space.entry(bid.election)
             step = decide(entry.term, bid, session)
             if step is Step.NOTHING and not self._under_way.doubtful(entry.term, bid, session):
-                return entry.snapshot()
+                return self._seen(entry, bid, session)
             written = await self._write(step, bid, entry, session)
             if written is not None:
                 return written.snapshot()
         raise Unavailable(f"election {bid.election} changed too often while it was bid for")
+
+    def _seen(self, entry: Entry, bid: Bid, session: str) -> Snapshot:
+        """What a bid has found; its own term is no win if nobody renews the lock any more."""
+        term = entry.term
+        if term is not None and (term.holder, term.session) == (bid.holder, session):
+            self.leases.kept(entry.lock)
+        return entry.snapshot()
 
     async def _write(self, step: Step, bid: Bid, entry: Entry, session: str) -> Entry | None:
         """Do a step on the key as it was read; None: it is not so any more."""
@@ -112,8 +125,7 @@ class ConsulSession:
             return await self._locked([self._space.vacant(entry)], fresh, session)
         assert entry.term is not None
         if step is Step.MOVE:
-            with self.leases:
-                return await self._move(bid, entry, entry.term, session)
+            return await self._move(bid, entry, entry.term, session)
         term = entry.term
         if step is Step.CHANGE:
             term = bid.changing(term)
@@ -133,14 +145,20 @@ class ConsulSession:
             session=session,
             backend_ttl=max(term.backend_ttl, lease.ttl),
         )
-        return await self._locked(self._space.unlock(entry), moved, lease.id)
+        lease.moves += 1
+        written = await self._locked(self._space.unlock(entry), moved, lease.id)
+        lease.moves -= 1  # not if that has raised: it may still land
+        return written
 
     async def _locked(self, first: list[Operation], term: Term, lock: str) -> Entry | None:
+        """Write a term under this lock of ours, which must be promised before and after."""
+        self.leases.kept(lock)
         index = await self._space.apply(*first, self._space.lock(term, lock))
         if isinstance(index, Conflict):
             if index.session_over:
                 raise session_over()
             return None
+        self.leases.kept(lock)
         return Entry(term.election, index, lock, replace(term, token=term.token or index))
 
     async def release(self, term: Term) -> None:

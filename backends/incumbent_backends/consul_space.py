@@ -68,10 +68,16 @@ class Space:
         await self.tree(Pool.WORK)
 
     async def _insist_on_consul(self) -> None:
-        answer = await self.agent.call(Pool.WORK, "GET", "/v1/status/leader")
+        try:
+            answer = await self.agent.call(Pool.WORK, "GET", "/v1/status/leader")
+        except Unavailable as error:
+            sentence = await self.agent.stranger()
+            if sentence is None:
+                raise
+            raise self.agent.unfit(sentence) from error
         try:
             leader = json.loads(answer.body) if answer.status == 200 else None
-        except ValueError:
+        except (ValueError, RecursionError):
             leader = None
         if not isinstance(leader, str):
             raise self.agent.unfit(NO_CONSUL)
@@ -96,7 +102,7 @@ class Space:
         try:
             marker = json.loads(text)
             theirs, layout = marker["mechanism"], marker["layout"]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             raise Rejected(
                 f"the key {self._marker_key} in Consul holds what no gateway wrote:"
                 " choose another namespace"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from incumbent_backends.api import Rejected
+from incumbent_backends.who_answers import is_host
 
 TOKEN = "CONSUL_HTTP_TOKEN"  # noqa: S105 the variable's name, as Consul's own command has it
 TTL_MIN = timedelta(seconds=10)  # session_ttl_min of a Consul whose operator did not change it
@@ -33,9 +34,13 @@ class Address:
     key: str | None
     session_ttl_min: timedelta
 
+    @property
+    def has_tls(self) -> bool:
+        return self.base.startswith("https:")
+
     def tls(self) -> ssl.SSLContext | None:
         """Read the files. Rejected: one that cannot be read."""
-        if not self.base.startswith("https:"):
+        if not self.has_tls:
             return None
         try:
             context = ssl.create_default_context(cafile=self.ca)
@@ -62,22 +67,24 @@ def parse_url(url: str, environ: Mapping[str, str] = os.environ) -> Address:
         raise Rejected(f"this is no URL of a Consul: {_HOW}")
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or _PORTS[scheme]
-        given = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
+        host, port = parts.hostname or "", _PORTS[scheme] if parts.port is None else parts.port
+        given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:  # its text repeats parts of the URL
         raise Rejected(f"this Consul URL cannot be read: {_HOW}") from None
-    if not _HOST.fullmatch(host) or parts.path not in ("", "/") or parts.fragment or parts.username:
+    place = _HOST.fullmatch(host) and is_host(host) and port
+    if not place or parts.path not in ("", "/") or parts.fragment or parts.username:
         raise Rejected(f"this Consul URL cannot be read: {_HOW}")
     options = dict(given)
     return _address(
         base=f"{_SCHEMES[scheme]}://{f'[{host}]' if ':' in host else host}:{port}",
         token=unquote(parts.password) if parts.password else environ.get(TOKEN) or None,
-        options=options,
+        given=options,
         once=len(options) == len(given),
     )
 
 
-def _address(base: str, token: str | None, options: dict[str, str], *, once: bool) -> Address:
+def _address(base: str, token: str | None, given: dict[str, str], *, once: bool) -> Address:
+    options = dict(given)
     address = Address(
         base=base,
         token=token,
@@ -94,8 +101,12 @@ def _address(base: str, token: str | None, options: dict[str, str], *, once: boo
         )
     if token is not None and re.search(r"[^\x21-\x7e]", token):
         raise Rejected("the ACL token for Consul holds a character that none can hold")
+    if not all(given.values()):
+        raise Rejected("an option in this Consul URL has no value")
+    if address.key is not None and address.certificate is None:
+        raise Rejected("this Consul URL names a key, and no certificate: name cert as well")
     files = (address.ca, address.certificate, address.key)
-    if any(files) and base.startswith("http:"):
+    if any(files) and not address.has_tls:
         raise Rejected("this Consul URL names certificates, so it must begin with consuls://")
     return address
 

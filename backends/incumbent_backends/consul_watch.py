@@ -16,6 +16,8 @@ from incumbent_backends.consul_http import Pool
 from incumbent_backends.consul_picture import Picture
 from incumbent_backends.consul_space import Space, Tree
 
+# The pace below is by the process's own clock, not the injected one: no promise hangs on it, and
+# what stands still for a test is to be looked at all the same.
 # Seconds of one blocking query. Consul counts one that was given up as a connection for so long.
 WAIT = 10.0
 POLL = 1.0  # between two questions for the index

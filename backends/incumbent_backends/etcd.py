@@ -113,7 +113,7 @@ class Etcd:
         self._closed = True
         try:
             with suppress(BackendError):  # not reached: etcd ends the session after its ttl
-                if not await self._session.hanging(self._leases.first):
+                if not await self._session.hanging():
                     await self._leases.end()
         finally:
             self._leases.close()

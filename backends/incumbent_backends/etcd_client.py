@@ -15,9 +15,9 @@ from google.protobuf.message import Message
 
 from incumbent_backends import etcd_pb2 as pb
 from incumbent_backends.api import BackendError, Rejected, Unavailable
-from incumbent_backends.etcd_cause import cause
 from incumbent_backends.etcd_errors import is_elsewhere, is_stale, to_mend, translate
 from incumbent_backends.etcd_url import Address
+from incumbent_backends.who_answers import heard, stranger
 
 Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -37,6 +37,10 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection
     ("grpc.enable_http_proxy", 0),
 )
+
+
+# A member without a leader says so at once, and ends its streams.
+_LEADER = ("hasleader", "true")
 
 
 class Method(NamedTuple, Generic[Q, A]):
@@ -70,9 +74,7 @@ class Link:
         self.left = asyncio.Event()
 
     def metadata(self) -> list[tuple[str, str]]:
-        # A member without a leader says so at once, and ends its streams.
-        told = [("hasleader", "true")]
-        return [*told, ("token", self.token)] if self.token else told
+        return [_LEADER, ("token", self.token)] if self.token else [_LEADER]
 
 
 class Client:
@@ -89,6 +91,7 @@ class Client:
         self._linking = asyncio.Lock()
         self._next = 0
         self._cluster = 0
+        self.raft_term = 0  # as of the last call that the cluster's majority has answered
         self._opened = False
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -122,36 +125,43 @@ class Client:
                     raise
                 await self.renew_token(link, token)
             else:
-                self.check(answer)
+                self.raft_term = self.check(answer)
                 return answer
         raise AssertionError("the second time returns or raises")
 
-    def check(self, answer: Any) -> None:
-        """Insist that an answer comes from the cluster of the start."""
+    def check(self, answer: Any) -> int:
+        """Insist that an answer comes from the cluster of the start; return its raft term."""
         if answer.header.cluster_id != self._cluster:
             self._leave(self._link)
             raise Unavailable("another etcd cluster answers than at the start: not used")
+        return int(answer.header.raft_term)
 
     async def _ask(self, link: Link, method: Method[Q, A], request: Q) -> A:
         began = time.monotonic()
         try:
-            return await self._unary(link, method, request, self.patience)
+            return await self._unary(link, method, request, link.metadata())
         except asyncio.CancelledError:
-            if time.monotonic() - began >= self._leave_after:  # somebody else's patience ended
-                self._leave(link)
+            self.cancelled(link, began)
             raise
         except grpc.aio.AioRpcError as error:
             if is_elsewhere(error):
                 self._leave(link)
             raise
 
-    async def _unary(self, link: Link, method: Method[Q, A], request: Q, timeout: float) -> A:
+    def cancelled(self, link: Link, began: float) -> None:
+        """Take in that somebody else's patience ended with what was asked at that instant."""
+        if time.monotonic() - began >= self._leave_after:
+            self._leave(link)
+
+    async def _unary(
+        self, link: Link, method: Method[Q, A], request: Q, metadata: list[tuple[str, str]]
+    ) -> A:
         ask = link.channel.unary_unary(
             method.path,
             request_serializer=method.request.SerializeToString,
             response_deserializer=method.answer.FromString,
         )
-        answer: A = await ask(request, timeout=timeout, metadata=link.metadata())
+        answer: A = await ask(request, timeout=self.patience, metadata=metadata)
         return answer
 
     def stream(self, link: Link, method: Method[Q, A]) -> "grpc.aio.StreamStreamCall[Q, A]":
@@ -166,8 +176,7 @@ class Client:
 
     def failed(self, link: Link, error: grpc.aio.AioRpcError) -> BackendError:
         """Take in that a stream has failed; say what it means."""
-        if is_stale(error):
-            link.token = ""  # a stream has no second try of its own
+        if is_stale(error):  # a stream has no second try of its own
             self._leave(link)
             return Unavailable("the token of etcd's authentication has expired; another is asked")
         if is_elsewhere(error):
@@ -209,12 +218,15 @@ class Client:
         link = Link(channel)
         try:
             await self._authenticate(link)
-            self._inspect(await self._unary(link, STATUS, pb.StatusRequest(), self.patience))
+            self._inspect(await self._unary(link, STATUS, pb.StatusRequest(), link.metadata()))
         except grpc.aio.AioRpcError as error:
             await channel.close()
             told = self.translate(error)
             if not self._opened and isinstance(told, Unavailable):
-                sentence = await cause(member, tls=self._credentials is not None)
+                host, _, port = member.rpartition(":")
+                spoken = await heard(host.strip("[]"), int(port))
+                tls = self._credentials is not None
+                sentence = stranger(spoken, "an etcd", "etcd", tls=tls)
                 told = told if sentence is None else Rejected(sentence)
             raise told from error
         except BaseException:
@@ -225,8 +237,9 @@ class Client:
     async def _authenticate(self, link: Link) -> None:
         if self._address.user:
             asked = pb.AuthenticateRequest(name=self._address.user, password=self._address.password)
-            link.token = ""  # an expired one would not be let in even here
-            link.token = (await self._unary(link, AUTHENTICATE, asked, self.patience)).token
+            # Without a token: one that has expired is not let in even here. It is kept until there
+            # is another, so that a call tells that it has expired, and this is tried again.
+            link.token = (await self._unary(link, AUTHENTICATE, asked, [_LEADER])).token
 
     def _inspect(self, status: pb.StatusResponse) -> None:
         cluster = status.header.cluster_id
@@ -249,7 +262,7 @@ class Client:
     async def renew_token(self, link: Link, expired: str) -> None:
         """Authenticate again, unless somebody else has meanwhile."""
         async with self._linking:
-            if link.token == expired:
+            if link is self._link and link.token == expired:
                 await self._authenticate(link)
 
     def _leave(self, link: Link | None) -> None:

@@ -3,11 +3,17 @@
 A session has one lease. A second one, longer, is there as long as a term hangs on it that was
 promised more than the first one was granted: so a move never shortens. Both are kept alive by the
 same rounds, one request under way at a time, and an answer counts for the instant of its sending.
+
+Keepalives do not pass through etcd's log. A leader of etcd that was frozen, and does not know yet
+that there is another, answers them as if they counted: so an answer is worth something only if the
+cluster is still in that leader's raft term.
 """
 
 import asyncio
-import logging
 import math
+import time
+from collections import Counter
+from typing import NamedTuple
 
 import grpc
 
@@ -17,7 +23,12 @@ from incumbent_backends.etcd_client import GRANT, KEEP_ALIVE, REVOKE, Client, Li
 from incumbent_backends.etcd_errors import is_gone
 from incumbent_backends.etcd_terms import FAMILY, new_family, session_name
 
-_log = logging.getLogger(__name__)
+
+class Kept(NamedTuple):
+    """What a round of keepalives has achieved."""
+
+    good_until: float
+    raft_term: int  # of etcd, as the round began
 
 
 class Leases:
@@ -27,11 +38,12 @@ class Leases:
         self.asked = ttl  # whole seconds
         self.first = new_family()
         self.granted: dict[int, int] = {self.first: ttl}
-        self.good_until = 0.0
+        self.good_until = 0.0  # of the session as it was opened
         self._client = client
         self._clock = clock
         self._rounds = 0  # begun so far
-        self._answered = 0  # the last one that kept all alive
+        self._answered = 0  # the last one that kept all alive,
+        self._kept = Kept(0.0, 0)  # and what it achieved
         self._lock = asyncio.Lock()
         self._granting = asyncio.Lock()
         self._stream: (
@@ -39,7 +51,9 @@ class Leases:
         ) = None
         self._link: Link | None = None
         self._spare = 0
-        self.users: dict[int, int] = {}  # moves under way onto a longer lease
+        self.moving: Counter[int] = Counter()  # moves under way, by the lease that they go to
+        self.moves: Counter[int] = Counter()  # and all that ever began
+        self._idle: dict[int, int] = {}  # found with nothing on it: the moves to it until then
 
     @property
     def session(self) -> str:
@@ -50,7 +64,7 @@ class Leases:
         first = new_family()
         began = self._clock.now()
         granted = await self._grant(first, self.asked)
-        self.first, self.granted, self.users = first, {first: granted}, {}
+        self.first, self.granted = first, {first: granted}
         self.good_until = began + granted
 
     async def _grant(self, lease: int, ttl: int) -> int:
@@ -59,35 +73,46 @@ class Leases:
             raise Unavailable("etcd has granted another lease than was asked for")
         return answer.TTL
 
-    async def keep_alive(self) -> bool:
-        """Renew all, by a round begun after this call; False: the session has died."""
+    async def keep_alive(self, *, reopen: bool = False) -> Kept | None:
+        """Renew all, by a round begun after this call.
+
+        None: the session has died; if told so, another is open now. The leases that were left of
+        it end by themselves: a longer one may carry what other gateways have promised.
+        """
         asked = self._rounds
         async with self._lock:
             if self._answered > asked:
-                return True
+                return self._kept
             self._rounds += 1
             this = self._rounds
-            first, until = self.first, []
-            for lease, granted in list(self.granted.items()):
-                sent = self._clock.now()
-                ttl = await self._say(lease)
-                if ttl > 0:
-                    until.append(sent + min(ttl, granted))
-                elif lease == first:
-                    return False
-                else:
-                    self.granted.pop(lease, None)  # with all that hung on it
-            self.good_until = min(until)
-            self._answered = this
-            return True
+            kept = await self._round()
+            if kept is not None:
+                self._kept, self._answered = kept, this
+            elif reopen:
+                await self.open()
+            return kept
 
-    async def _say(self, lease: int) -> int:
-        """Send one request on the stream and return the TTL that is answered; 0: it is dead."""
+    async def _round(self) -> Kept | None:
+        first, until, terms = self.first, [], []
+        for lease, granted in list(self.granted.items()):
+            sent = self._clock.now()
+            answer = await self._say(lease)
+            if answer.TTL > 0:
+                until.append(sent + min(answer.TTL, granted))
+                terms.append(answer.header.raft_term)
+            elif lease == first:
+                return None
+            else:
+                self.granted.pop(lease, None)  # with all that hung on it
+        return Kept(min(until), min(terms))
+
+    async def _say(self, lease: int) -> pb.LeaseKeepAliveResponse:
+        """Send one request on the stream and return its answer; TTL 0: the lease is dead."""
         link = await self._client.link()
         if self._stream is None or self._link is not link:
             self._drop()
             self._link, self._stream = link, self._client.stream(link, KEEP_ALIVE)
-        stream, kept = self._stream, False
+        stream, kept, began = self._stream, False, time.monotonic()
         try:
             async with asyncio.timeout(self._client.patience):
                 await stream.write(pb.LeaseKeepAliveRequest(ID=lease))
@@ -97,8 +122,13 @@ class Leases:
             self._client.check(answer)
             if lease != answer.ID:
                 raise Unavailable("etcd has renewed another lease than was asked for")
+            if answer.header.raft_term < self._client.raft_term:
+                raise Unavailable("a former leader of etcd has answered")
             kept = True
-            return answer.TTL
+            return answer
+        except asyncio.CancelledError:
+            self._client.cancelled(link, began)
+            raise
         except TimeoutError as error:
             self._client.silent(link)
             raise Unavailable("etcd did not renew the lease in time") from error
@@ -136,12 +166,13 @@ class Leases:
         if lease is None:
             async with self._granting:  # or each of many moves would have a lease of its own
                 lease = await self._renewed(seconds) or await self._another(seconds)
-        self.users[lease] = self.users.get(lease, 0) + 1
+        self.moving[lease] += 1
+        self.moves[lease] += 1
         return lease
 
     async def _renewed(self, seconds: float) -> int | None:
         """The first lease that is long enough, renewed since this call began."""
-        if not await self.keep_alive():
+        if await self.keep_alive() is None:
             raise Unavailable("this gateway's lease in etcd has ended; renewing opens one")
         return next((lease for lease, ttl in self.granted.items() if ttl >= seconds), None)
 
@@ -157,23 +188,21 @@ class Leases:
         return lease
 
     def done_with(self, lease: int) -> None:
-        if lease in self.users:
-            self.users[lease] -= 1
+        self.moving[lease] -= 1
 
-    async def shed(self, used: set[int]) -> None:
-        """End the longer leases that nothing hangs on and nothing moves to."""
-        for lease in list(self.granted):
-            if lease != self.first and lease not in used and not self.users.get(lease):
+    async def shed(self, used: set[int], moves: Counter[int]) -> None:
+        """End the longer leases that were found with nothing on them twice, and no move between.
+
+        `used` is what was found, and `moves` what had begun before anybody looked: the outcome of a
+        move may be unknown, and it may land as late as that.
+        """
+        idle = {lease: moves[lease] for lease in self.granted if lease not in {self.first, *used}}
+        before, self._idle = self._idle, idle
+        for lease, count in idle.items():
+            # Asked anew for each: a move may have begun while the one before was being ended.
+            if before.get(lease) == count == self.moves[lease] and not self.moving[lease]:
                 del self.granted[lease]  # first: nobody may take it from here on
                 await self._revoke(lease)
-
-    async def bury(self, family: dict[int, int]) -> None:
-        """End what is left of a session that has died."""
-        for lease in family:
-            try:
-                await self._revoke(lease)
-            except Unavailable:
-                _log.warning("what is left of a dead session in etcd ends with its ttl")
 
     async def end(self) -> None:
         """End the session, and all that hangs on it."""

@@ -6,6 +6,7 @@ changes nothing, and what is lost on the way is asked for again by the core.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,6 @@ from incumbent_backends.bids import Bid, Step, decide
 from incumbent_backends.etcd_client import RANGE, TXN, Client
 from incumbent_backends.etcd_leases import Leases
 from incumbent_backends.etcd_terms import (
-    FAMILY,
     Space,
     delete,
     found,
@@ -54,24 +54,31 @@ class LeaseSession:
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
         """One round of keepalives and one list of the namespace, without its records."""
-        keep, mark = tuple(keep), self._under_way.mark
-        family = dict(self._leases.granted)
-        if not await self._leases.keep_alive():
-            await self._leases.open()
-            await self._leases.bury(family)
+        with self._under_way.renewing() as mark:
+            return await self._renew(tuple(keep), mark)
+
+    async def _renew(self, keep: Collection[Claim], mark: int) -> Renewal:
+        kept = await self._leases.keep_alive(reopen=True)
+        if kept is None:
             self._under_way.ending.clear()
             return Renewal(frozenset(), self._leases.good_until)
-        first, good_until = self._leases.first, self._leases.good_until
-        hanging = await self.hanging(first)
+        moves = Counter(self._leases.moves)
+        hanging = await self.hanging()
+        if self._client.raft_term != kept.raft_term:
+            raise Unavailable("etcd has changed its leader meanwhile")
         self._under_way.ending.intersection_update(hanging)
         ended = await self._end(
             {claim: hanging[claim] for claim in self._under_way.orphans(hanging, keep, mark)}
         )
-        await self._shed(hanging)
-        return Renewal(frozenset(hanging.keys() - ended), good_until)
+        await self._shed(hanging, moves)
+        return Renewal(frozenset(hanging.keys() - ended), kept.good_until)
 
-    async def hanging(self, first: int) -> dict[Claim, Hanging]:
-        """All that hangs on this session now."""
+    async def hanging(self) -> dict[Claim, Hanging]:
+        """All that hangs on this session now, on leases that are kept alive.
+
+        One that was given up and could not be ended may still have a late move land on it; who
+        counted that as living would promise what nobody renews.
+        """
         listed = await self._client.call(
             RANGE,
             pb.RangeRequest(key=self._space.terms, range_end=self._space.end, keys_only=True),
@@ -81,12 +88,12 @@ class LeaseSession:
                 kv.key, kv.lease, kv.mod_revision
             )
             for kv in listed.kvs
-            if first <= kv.lease < first + FAMILY
+            if kv.lease in self._leases.granted
         }
 
-    async def _shed(self, hanging: dict[Claim, Hanging]) -> None:
+    async def _shed(self, hanging: dict[Claim, Hanging], moves: Counter[int]) -> None:
         try:
-            await self._leases.shed({each.lease for each in hanging.values()})
+            await self._leases.shed({each.lease for each in hanging.values()}, moves)
         except BackendError:  # the renewal stands all the same
             _log.warning("a lease in etcd that nothing hangs on ends with its ttl")
 

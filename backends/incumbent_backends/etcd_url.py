@@ -1,13 +1,14 @@
 """The URL of an etcd store: where its members are, who we are there, and whom we trust."""
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import grpc
 
 from incumbent_backends.api import Rejected
+from incumbent_backends.who_answers import is_host
 
 PORT = 2379
 
@@ -20,12 +21,13 @@ _MEMBER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>
 _FILES = ("ca", "cert", "key")
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Address:
     """What the URL says; `files` are those of TLS, None without it."""
 
     members: tuple[str, ...]
     user: str
-    password: str
+    password: str = field(repr=False)
     files: dict[str, str] | None
 
     def credentials(self) -> grpc.ChannelCredentials | None:
@@ -42,11 +44,15 @@ def parse_url(url: str) -> Address:
     if match is None or re.search(r"[\x00-\x20]", url):
         raise Rejected(f"this etcd URL cannot be read: {_how()}")
     tls = match["scheme"].lower() == "etcds"
-    options = dict(parse_qsl(match["query"] or "", keep_blank_values=True))
-    if unknown := sorted(options.keys() - (set(_FILES) if tls else set())):
+    given = parse_qsl(match["query"] or "", keep_blank_values=True)
+    options = dict(given)
+    if len(options) < len(given) or not (options.keys() <= set(_FILES) if tls else not options):
         raise Rejected(
-            f"the etcd URL has the unknown option {unknown[0]!r}; etcds:// takes ca, cert and key"
+            "the etcd URL has an option that is not known here, or one twice; etcds:// takes ca,"
+            " cert and key, etcd:// none"
         )
+    if not all(options.values()):
+        raise Rejected("ca, cert and key in the etcd URL must name files")
     if ("cert" in options) != ("key" in options):
         raise Rejected("the etcd URL needs cert and key together, the client's own")
     return Address(
@@ -60,7 +66,7 @@ def parse_url(url: str) -> Address:
 def _member(text: str) -> str:
     match = _MEMBER.fullmatch(text)
     port = int(match["port"] or PORT) if match is not None else 0
-    if match is None or not 0 < port < 65536:
+    if match is None or not 0 < port < 65536 or not is_host(match["host"].strip("[]")):
         raise Rejected(f"a member in this etcd URL cannot be read: {_how()}")
     return f"{match['host']}:{port}"
 

@@ -1,5 +1,7 @@
 """Why a connection to PostgreSQL is refused, whatever language the server speaks: its SQLSTATE.
 
+And whether it is a PostgreSQL at all.
+
 libpq keeps the code to itself and gives the server's text alone, which may be in any language. But
 it can trace the messages: so a connection that failed is tried once more with a trace. A trace
 holds what proves the password too. It stays in memory, and nothing but the code is taken from it.
@@ -9,11 +11,13 @@ import os
 import re
 import select
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
+
+from incumbent_backends.who_answers import Speech, heard, is_host
 
 PATIENCE = 3.0  # seconds
 
@@ -40,6 +44,27 @@ def sqlstate(parameters: Mapping[str, Any]) -> str | None:
     finally:
         connection.finish()
         os.close(trace)  # libpq's stream on it stays allocated, a few kB: this is for starts only
+
+
+async def is_stranger(parameters: Mapping[str, Any]) -> bool:
+    """Whether somebody answers where these parameters lead, who is known to be no PostgreSQL."""
+    if parameters.get("sslnegotiation") == "direct":
+        return False  # then it may speak TLS from its first word on
+    for host, port in _places(parameters):
+        spoken = await heard(host, port)
+        if spoken and Speech.POSTGRES not in spoken:
+            return True
+    return False
+
+
+def _places(parameters: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Hosts and their ports, of which libpq takes one for all or one each; but for sockets."""
+    hosts = str(parameters.get("hostaddr") or parameters.get("host") or "").split(",")
+    ports = str(parameters.get("port") or "").split(",")
+    for n, host in enumerate(hosts):
+        port = ports[n] if len(ports) == len(hosts) else ports[0]
+        if is_host(host) and not host.startswith(("/", "@")):
+            yield host, int(port or 5432)
 
 
 def last_code(trace: bytes) -> str | None:

@@ -6,6 +6,8 @@ a server writes in its own language, has the code found out: postgres_cause.py. 
 known is taken for something that waiting may mend.
 """
 
+import re
+
 import psycopg
 
 from incumbent_backends.api import BackendError, Rejected, Unavailable
@@ -17,6 +19,11 @@ _TO_MEND = {
     "3D000": "there is no such database in this PostgreSQL",
     "42501": "this user lacks a right on Incumbent's tables; see the grants in docs/operations.md",
 }
+_REFUSED = "PostgreSQL refuses a parameter of the URL, as one in its options"
+_UNUSABLE = (
+    "the URL's parameters cannot be used as they are, or not together: see host, port, hostaddr and"
+    " those of TLS in PostgreSQL's documentation of connection strings"
+)
 _WHILE_CONNECTING = {
     "password authentication failed": _TO_MEND["28P01"],
     "no password supplied": "PostgreSQL asks for a password, and the URL has none",
@@ -33,7 +40,20 @@ _WHILE_CONNECTING = {
     "root certificate file": "the file that the URL names as sslrootcert cannot be read",
     "unsupported startup parameter": "the pooler before PostgreSQL refuses a parameter of the URL",
     "no such database": _TO_MEND["3D000"],
+    "unrecognized configuration parameter": _REFUSED,
+    "invalid value for parameter": _REFUSED,
+    "weak sslmode": _UNUSABLE,
+    "invalid ssl protocol version range": _UNUSABLE,
+    "could not match": _UNUSABLE,
+    "could not parse network address": _UNUSABLE,
+    "cannot be mixed with": _UNUSABLE,
+    "definition of service": "the service that the URL names is defined nowhere",
+    "invalid scram": _UNUSABLE,
 }
+# libpq's and psycopg's words for one parameter, whose value they repeat and we do not.
+_VALUE = re.compile(
+    r'invalid "?(\w+)"? value: |for connection option "(\w+)"|bad value for (\w+):', re.IGNORECASE
+)
 # Our own side's words: no server has spoken, so there is no code to be found out.
 _NOBODY = (
     "connection refused", "connection reset", "server closed the connection", "failed to resolve",
@@ -73,6 +93,8 @@ def translate(error: psycopg.Error, *, at_start: bool, code: str | None = None) 
         )
     if code in _TO_MEND:
         return to_mend(_TO_MEND[code], at_start=at_start)
+    if error.sqlstate is None and code[:2] in ("22", "42"):  # before any statement of ours
+        return to_mend(_REFUSED, at_start=at_start)
     if code in _SHAPE:
         return Rejected("the tables in this database are not as Incumbent made them")
     sentence = _LATER.get(code) or _LATER_BY_CLASS.get(code[:2])
@@ -83,11 +105,15 @@ def translate(error: psycopg.Error, *, at_start: bool, code: str | None = None) 
     return Unavailable(f"PostgreSQL answers with an error that is not known here (SQLSTATE {code})")
 
 
-def tells(error: psycopg.Error) -> bool:
-    """Whether an error says by itself what it means, or that no server has spoken."""
+def knows(error: psycopg.Error) -> bool:
+    """Whether an error says by itself what it means."""
+    return error.sqlstate is not None or _connecting(str(error), at_start=True) is not None
+
+
+def says_nobody(error: psycopg.Error) -> bool:
+    """Whether it says that no server has spoken."""
     text = str(error).lower()
-    known = error.sqlstate is not None or _connecting(text, at_start=True) is not None
-    return known or any(part in text for part in _NOBODY)
+    return any(part in text for part in _NOBODY)
 
 
 def to_mend(sentence: str, *, at_start: bool) -> BackendError:
@@ -97,6 +123,11 @@ def to_mend(sentence: str, *, at_start: bool) -> BackendError:
 
 def _connecting(text: str, *, at_start: bool) -> BackendError | None:
     told = text.lower()
+    if match := _VALUE.search(text):
+        name = next(filter(None, match.groups()))
+        return to_mend(
+            f"PostgreSQL's client does not take what the URL says for {name}", at_start=at_start
+        )
     for part, sentence in _WHILE_CONNECTING.items():
         if part in told:
             return to_mend(sentence, at_start=at_start)

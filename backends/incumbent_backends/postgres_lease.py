@@ -113,8 +113,9 @@ class PostgresLease:
             await self._server.close()
 
     async def renew(self, keep: Collection[Claim]) -> Renewal:
-        call = RenewCall(tuple(keep), self._clock.now(), self._session.under_way.mark)
-        return await self._renewals.run(lambda db: self._session.renew(db, call))
+        with self._session.under_way.renewing() as mark:
+            call = RenewCall(tuple(keep), self._clock.now(), mark)
+            return await self._renewals.run(lambda db: self._session.renew(db, call))
 
     async def acquire(
         self,

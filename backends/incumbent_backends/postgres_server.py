@@ -21,8 +21,8 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
 from incumbent_backends.api import BackendError, Rejected, Unavailable
-from incumbent_backends.postgres_cause import sqlstate
-from incumbent_backends.postgres_errors import tells, to_mend, translate
+from incumbent_backends.postgres_cause import is_stranger, sqlstate
+from incumbent_backends.postgres_errors import knows, says_nobody, to_mend, translate
 from incumbent_backends.postgres_pooler import pool
 from incumbent_backends.statements import statements
 
@@ -58,8 +58,10 @@ def parse_url(url: str) -> dict[str, Any]:
     how = _how(scheme.lower())
     try:
         given = conninfo_to_dict(f"postgresql://{rest}")
-    except psycopg.ProgrammingError:  # its text repeats parts of the URL
+    except (psycopg.ProgrammingError, UnicodeError):  # its text repeats parts of the URL
         raise Rejected(f"this PostgreSQL URL cannot be read: {how}") from None
+    if "replication" in given:
+        raise Rejected("a PostgreSQL URL for Incumbent cannot ask for replication: leave it out")
     ports = str(given.get("port") or 5432).split(",")
     if re.search(r"[\x00-\x1f]", url) or not all(_is_port(port) for port in ports):
         raise Rejected(f"this PostgreSQL URL cannot be read: {how}")
@@ -142,10 +144,19 @@ class Server:
         try:
             return made.result()
         except psycopg.Error as error:
-            code = None
-            if not self._opened and not tells(error):
-                code = await asyncio.to_thread(sqlstate, parameters)
-            raise translate(error, at_start=not self._opened, code=code) from error
+            raise await self._cause(error, parameters) from error
+
+    async def _cause(self, error: psycopg.Error, parameters: Mapping[str, Any]) -> BackendError:
+        """Say why there is no connection; at start more is asked than libpq tells."""
+        told = self.translate(error)
+        if self._opened or knows(error):
+            return told
+        if await is_stranger(parameters):
+            return Rejected("what answers there is not a PostgreSQL")
+        if says_nobody(error):
+            return told
+        code = await asyncio.to_thread(sqlstate, parameters)
+        return translate(error, at_start=True, code=code)
 
     def _give_up(self, made: asyncio.Future[Connection]) -> None:
         self._late.add(made)

@@ -12,6 +12,8 @@ from typing import Any
 
 from incumbent_backends.api import Term
 
+_MOST = 2**63  # of a token or an attempt, as the gateway's clients know them
+
 __all__ = ["read_record", "write_record"]
 
 
@@ -45,14 +47,23 @@ def read_record(election: str, record: bytes) -> Term:
             backend_ttl=timedelta(milliseconds=fields["backend_ttl_ms"]),
             begin_time=datetime.fromisoformat(fields["begin_time"]),
         )
-    except (ValueError, TypeError, LookupError, OverflowError, binascii.Error) as error:
+    except (
+        ValueError, TypeError, LookupError, OverflowError, RecursionError, binascii.Error,
+    ) as error:  # fmt: skip
         raise ValueError(f"election {election!r}: this is no record of a term") from error
     numbers, texts = (term.token, term.attempt), (term.holder, term.candidate, term.session)
     if (
         not all(type(each) is int for each in numbers)
         or not all(isinstance(each, str) for each in texts)
-        or not (term.token >= 0 and term.attempt >= 1 and term.backend_ttl > timedelta(0))
+        or not all(map(_is_text, texts))
+        or not (0 <= term.token < _MOST and 1 <= term.attempt < _MOST)
+        or term.backend_ttl <= timedelta(0)
         or term.begin_time.tzinfo is None
     ):
         raise ValueError(f"election {election!r}: a field of this record is none of a term")
     return term
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be told to anybody: JSON can hold half a character, UTF-8 cannot."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)

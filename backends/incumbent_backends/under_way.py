@@ -16,10 +16,11 @@ class UnderWay:
     """Of one session; `ending` are the ends that were sent and whose outcome is not known."""
 
     def __init__(self) -> None:
-        self.mark = 0  # acquires ended so far
         self.ending: set[Claim] = set()
+        self._mark = 0  # acquires ended so far
         self._gained: dict[str, int] = {}  # election → mark of the last one ended
         self._bidding: Counter[str] = Counter()  # acquires under way
+        self._renewing: Counter[int] = Counter()  # renewals under way, by their marks
 
     @contextmanager
     def bidding(self, election: str) -> Iterator[None]:
@@ -30,8 +31,21 @@ class UnderWay:
         finally:
             self._bidding[election] -= 1
             self._bidding += Counter()  # forgets those at 0
-            self.mark += 1
-            self._gained[election] = self.mark
+            self._mark += 1
+            self._gained[election] = self._mark
+
+    @contextmanager
+    def renewing(self) -> Iterator[int]:
+        """A renewal, from its beginning to its end; it is told the mark of its beginning."""
+        mark = self._mark
+        self._renewing[mark] += 1
+        try:
+            yield mark
+        finally:
+            self._renewing[mark] -= 1
+            self._renewing += Counter()
+            oldest = min(self._renewing, default=self._mark)
+            self._gained = {name: at for name, at in self._gained.items() if at > oldest}
 
     def orphans(self, hanging: Collection[Claim], keep: Collection[Claim], mark: int) -> set[Claim]:
         """What hung here when the call began, at that mark, and is not wanted.
@@ -40,13 +54,12 @@ class UnderWay:
         came of it; the next tick ends what was spared for nothing.
         """
         under_way = {claim.election for claim in keep if claim.token is None}
-        self._gained = {name: at for name, at in self._gained.items() if at > mark}
         return {
             claim
             for claim in set(hanging).difference(keep)
             if not (
                 claim.election in under_way
-                or claim.election in self._gained
+                or self._gained.get(claim.election, 0) > mark
                 or self._bidding[claim.election]
             )
         }

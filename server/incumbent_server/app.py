@@ -143,7 +143,7 @@ async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> Asyn
 async def _opened(
     stack: AsyncExitStack, settings: Settings, world: World, stop: asyncio.Event
 ) -> Backend:
-    deadline = world.now() + PATIENCE
+    deadline, told = world.now() + PATIENCE, ""
     while True:
         backend = _constructed(settings, world)
         try:
@@ -153,7 +153,9 @@ async def _opened(
         except Unavailable as error:
             if world.now() >= deadline:
                 raise Failure(f"--backend {redacted(settings.backend)}: {error}", 1) from error
-            log.warning("store not available, trying again", error=str(error))
+            if str(error) != told:  # once, not at each try
+                log.warning("store not available, trying again", error=str(error))
+            told = str(error)
             await first_of(stop.wait(), world.sleep(RETRY))
             if stop.is_set():
                 raise Failure("interrupted before it served", 130) from error

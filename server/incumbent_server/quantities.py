@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Self, TypeVar
-from urllib.parse import unquote
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) *(ms|s|m|h)?")
 _SIZE = re.compile(r"([0-9]{1,12}) *(B|KiB|MiB)?")
@@ -20,7 +19,6 @@ _ADDRESS = re.compile(
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,63}")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\x00-\x1f\x7f]*")
-_SECRET = re.compile(r"password|passwd|passphrase|secret|token", re.IGNORECASE)
 
 _UNITS: Final = {
     "h": timedelta(hours=1),
@@ -121,25 +119,24 @@ def parse_backend_url(text: str) -> str:
 def redacted(url: str) -> str:
     """The URL without its secrets, fit for a log.
 
-    Hidden are the password before the last `@`, which may hold any character, and every parameter
-    whose name speaks of a secret. A user without a password is shown, except to Consul, which knows
-    no users: there it is a token whose colon was forgotten. Without a scheme nothing is shown.
+    Hidden are the password before the last `@`, which may hold any character; a user without a
+    password, who may be a token whose colon was forgotten; and what every parameter says. Without a
+    scheme nothing is shown.
     """
     scheme, mark, rest = url.partition("://")
     if not mark:
         return "***"
     owner, at, place = rest.rpartition("@")
     user, colon, _ = owner.partition(":")
-    if at and not colon and scheme.lower().startswith("consul"):
-        user = "***"
+    who = f"{user}:***" if colon else "***" if owner else ""
     place, question, query = place.partition("?")
-    parameters = "&".join(_redacted_parameter(each) for each in query.split("&"))
-    return f"{scheme}://{user}{colon and ':***'}{at}{place}{question}{parameters}"
+    parameters = "&".join(map(_redacted_parameter, query.split("&"))) if query else ""
+    return f"{scheme}://{who}{at}{place}{question}{parameters}"
 
 
 def _redacted_parameter(parameter: str) -> str:
-    key, _, _ = parameter.partition("=")
-    return f"{key}=***" if _SECRET.search(unquote(key)) else parameter
+    name, equals, _ = parameter.partition("=")
+    return f"{name}=***" if equals else "***"
 
 
 def show(value: object) -> str:

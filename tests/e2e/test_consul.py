@@ -1,64 +1,35 @@
-"""Gateways on Consul: what holds of two gateways on a file, and what only a server can do."""
+"""Gateways on Consul: what hands and faults do to it, and what ends the start."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from grpc import StatusCode
 
 from incumbent.v1 import election_service_pb2 as pb
+from tests.certificates import authority, signed
 from tests.clients import Streams, a_credential, an_election, connected
-from tests.e2e import test_two_gateways
+from tests.disks import filled, small_disk
 from tests.figures import Figures
 from tests.gateways import Gateways
-from tests.integration.consul_store import ACL, MANAGEMENT
+from tests.integration.consul_store import ACL, MANAGEMENT, token_for
 from tests.servers import Consul, consul, consul_cluster, shared_consul
+from tests.stores import gateways_at, gateways_on
 
 STORE = "consul"
 
-# The same tests as on a file; they take `gateways` from here.
-test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
-test_drain_with_another_gateway = test_two_gateways.test_drain_with_another_gateway
-test_a_rolling_restart = test_two_gateways.test_a_rolling_restart
-test_kill_9_of_a_gateway = test_two_gateways.test_kill_9_of_a_gateway
-test_kill_9_whose_leader_does_not_come_back = (
-    test_two_gateways.test_kill_9_of_a_gateway_whose_leader_does_not_come_back
-)
-test_a_frozen_gateway_whose_client_moves = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_moves
-)
-test_a_frozen_gateway_whose_client_stays = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_stays
-)
 
-
-@contextmanager
-def on(url: str, folder: Path) -> Iterator[Gateways]:
-    """Gateways on a Consul, ended with the block."""
-    gateways = Gateways(folder)
-    gateways.store = url
-    try:
-        yield gateways
-    finally:
-        gateways.stop_all()
+@pytest.fixture
+def store() -> Consul:
+    return shared_consul()
 
 
 @pytest.fixture
-def store() -> Iterator[Consul]:
-    server = shared_consul()
-    yield server
-    for session in server.sessions("incumbent/incumbent"):
-        server.call("PUT", f"/v1/session/destroy/{session}")
-    server.call("DELETE", "/v1/kv/incumbent/incumbent/?recurse")
-
-
-@pytest.fixture
-def gateways(store: Consul, tmp_path: Path) -> Iterator[Gateways]:
-    with on(store.url(), tmp_path) as gateways:
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    with gateways_on("consul", tmp_path) as gateways:
         yield gateways
 
 
@@ -124,7 +95,7 @@ async def test_a_restart_of_the_server_costs_no_term(
     tmp_path: Path, streams: Streams, figures: Figures
 ) -> None:
     """Fault 9: kill -9 of a Consul with a data folder, away for two seconds."""
-    with consul(data=True) as server, on(server.url(), tmp_path) as gateways:
+    with consul(data=True) as server, gateways_at(server.url(), tmp_path) as gateways:
         gateway = await gateways.launch("--backend-ttl", "15s")
         credential = a_credential()
         leader = await streams.candidate(gateway.grpc, an_election(), credential=credential, ttl=15)
@@ -144,6 +115,39 @@ async def test_a_restart_of_the_server_costs_no_term(
         assert (answer.state, answer.term.token) == (pb.STATE_LEADING, token)
 
 
+async def test_a_full_disk(tmp_path: Path, streams: Streams) -> None:
+    """Fault 13: a leader of Consul that cannot write steps down; nothing is granted meanwhile."""
+    server = Consul(data=True)
+    try:
+        with (
+            small_disk(server.folder / "data", 32) as disk,
+            gateways_at(server.start().url(), tmp_path) as gateways,
+        ):
+            gateway = await gateways.launch("--backend-ttl", "3s")
+            leader = await streams.candidate(gateway.grpc, an_election(), ttl=10)
+            token = await leader.leads()
+            with filled(disk):
+                large = bytes(4096)  # more than the last page of Consul's log has room for
+                waiting = await streams.candidate(gateway.grpc, an_election(), ttl=10, value=large)
+                await leader.state(pb.STATE_JEOPARDY, 3 + 2)
+                line = await gateway.line("store trouble")
+                assert "Consul" in line["error"]
+                assert {each.state for each in waiting.heard} == {pb.STATE_WAITING}
+            async with asyncio.timeout(5):  # Consul may have its leader again in time, or not
+                while leader.ending is None and leader.heard[-1].state != pb.STATE_LEADING:
+                    await asyncio.sleep(0.02)
+            if leader.ending is None:
+                assert (await leader.answered()).term.token == token
+            else:
+                assert await leader.lost() == "BACKEND_LOST"
+            await asyncio.to_thread(gateway.serving)
+            successor = await streams.candidate(gateway.grpc, an_election())
+            assert await successor.leads() > token
+            server.kill()
+    finally:
+        server.remove()
+
+
 async def test_a_cluster_without_a_leader(
     tmp_path: Path, streams: Streams, figures: Figures
 ) -> None:
@@ -151,7 +155,7 @@ async def test_a_cluster_without_a_leader(
     with consul_cluster() as cluster:
         leading = cluster.leader
         here, other = [member for member in cluster.members if member is not leading]
-        with on(here.url(), tmp_path) as gateways:
+        with gateways_at(here.url(), tmp_path) as gateways:
             gateway = await gateways.launch("--backend-ttl", "8s")
             election = an_election()
             leader = await streams.candidate(gateway.grpc, election, ttl=8)
@@ -175,13 +179,27 @@ async def test_a_cluster_without_a_leader(
 
 
 def test_what_will_not_do_ends_the_start(tmp_path: Path) -> None:
-    secret = secrets.token_hex(8)
-    with consul(settings=ACL, token=MANAGEMENT) as server, on("", tmp_path) as gateways:
-        wrong = gateways.refused(store=f"consul://:{secret}@{server.address}")
-        assert "does not know this ACL token" in wrong
+    ca, stranger, secret = authority(tmp_path), authority(tmp_path, "stranger"), str(uuid4())
+    made = signed(tmp_path, ca, "server", host="IP:127.0.0.1")
+    https = {"cert_file": str(made.certificate), "key_file": str(made.key)}
+    with (
+        consul(settings=ACL | {"tls": {"https": https}}, https=True, token=MANAGEMENT) as server,
+        gateways_at("", tmp_path) as gateways,
+    ):
+        few, _ = token_for(server, "")
+        encrypted = {"scheme": "consuls", "ca": str(ca.certificate)}
+        refused = [
+            (server.url(secret, **encrypted), "does not know this ACL token"),
+            (server.url(few, **encrypted), "lacks a right"),
+            (server.url(**encrypted | {"ca": str(stranger.certificate)}), "has signed Consul's"),
+        ]
+        for store, why in refused:
+            told = gateways.refused(store=store)
+            assert why in told
+            assert not any(word in told for word in (secret, few, MANAGEMENT))
         short = gateways.refused("--backend-ttl", "2s", store=server.url(session_ttl_min="10s"))
         assert "10s" in short
-        assert not any(secret in sentence for sentence in (wrong, short))
+        assert MANAGEMENT not in short
 
 
 def test_another_http_server_is_no_consul(gateways: Gateways) -> None:

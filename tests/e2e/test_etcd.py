@@ -1,33 +1,23 @@
-"""Gateways on etcd: what holds of two gateways on a file, and what hands and faults do to it."""
+"""Gateways on etcd: what hands and faults do to it, and what ends the start."""
 
 import asyncio
 import time
+import urllib.error
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
 from incumbent.v1 import election_service_pb2 as pb
-from tests.clients import Streams, a_credential, an_election, connected
-from tests.e2e import test_two_gateways
+from tests.certificates import authority
+from tests.clients import Streams, a_credential, an_election, connected, now
 from tests.figures import Figures
 from tests.gateways import Gateways
-from tests.servers import Etcd, etcd_cluster, shared, shared_etcd
-
-# The same tests as on a file; they take `gateways` from here.
-test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
-test_drain_with_another_gateway = test_two_gateways.test_drain_with_another_gateway
-test_a_rolling_restart = test_two_gateways.test_a_rolling_restart
-test_kill_9_of_a_gateway = test_two_gateways.test_kill_9_of_a_gateway
-test_kill_9_whose_leader_does_not_come_back = (
-    test_two_gateways.test_kill_9_of_a_gateway_whose_leader_does_not_come_back
-)
-test_a_frozen_gateway_whose_client_moves = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_moves
-)
-test_a_frozen_gateway_whose_client_stays = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_stays
-)
+from tests.integration.etcd_store import tls, with_users
+from tests.servers import Etcd, etcd, etcd_cluster, shared, shared_etcd
+from tests.stores import gateways_at, gateways_on
 
 
 @pytest.fixture
@@ -36,15 +26,9 @@ def store() -> Etcd:
 
 
 @pytest.fixture
-def gateways(store: Etcd, tmp_path: Path) -> Iterator[Gateways]:
-    """Gateways of a namespace that no other test has."""
-    gateways = Gateways(tmp_path)
-    gateways.store = store.url()
-    try:
+def gateways(tmp_path: Path) -> Iterator[Gateways]:
+    with gateways_on("etcd", tmp_path) as gateways:
         yield gateways
-    finally:
-        gateways.stop_all()
-        store.say("kv/deleterange", key="incumbent/", range_end="incumbent0")
 
 
 @pytest.mark.parametrize("hand", ["lease revoked", "key deleted", "key overwritten"])
@@ -118,20 +102,20 @@ async def test_a_cluster_that_loses_its_quorum_and_a_leader_that_freezes(
     with etcd_cluster() as members:
         first, *others = sorted(members, key=lambda member: not member.leads())
         gateways.store = f"etcd://{','.join(each.address for each in (first, *others))}"
-        gateway = await gateways.launch("--backend-ttl", "8s")
+        gateway = await gateways.launch("--backend-ttl", "6s")
         election = an_election()
-        leader = await streams.candidate(gateway.grpc, election, ttl=8)
+        leader = await streams.candidate(gateway.grpc, election, ttl=6)
         token = await leader.leads()
         first.freeze()
-        await asyncio.sleep(8)  # a backend ttl: without a renewal the term would be over
-        assert (await leader.answered()).term.token == token
+        await leader.believes_beyond(now() + 6)  # as another member has renewed the lease
+        assert leader.heard[-1].term.token == token
         first.thaw()
         for member in members[1:]:
             member.kill()
         began = time.monotonic()
-        await leader.state(pb.STATE_JEOPARDY, 8)
-        assert await leader.lost(8 + 2) == "BACKEND_LOST"
-        figures("etcd without a quorum, backend ttl 8 s: LOST", time.monotonic() - began, 8.0)
+        await leader.state(pb.STATE_JEOPARDY, 6)
+        assert await leader.lost(6 + 2) == "BACKEND_LOST"
+        figures("etcd without a quorum, backend ttl 6 s: LOST", time.monotonic() - began, 6.0)
         assert not leader.believes()
         for member in members[1:]:
             await asyncio.to_thread(member.start)
@@ -139,6 +123,33 @@ async def test_a_cluster_that_loses_its_quorum_and_a_leader_that_freezes(
         again = await streams.candidate(gateway.grpc, election)
         assert await again.leads(30) > token
         gateways.stop_all()
+
+
+async def test_an_etcd_without_space(tmp_path: Path, streams: Streams) -> None:
+    """Fault 13: nothing is granted, what is held is kept; when it has been mended all goes on."""
+    with (
+        etcd(quota_backend_bytes=2 * 1024 * 1024) as server,
+        gateways_at(server.url(), tmp_path) as gateways,
+    ):
+        gateway = await gateways.launch("--backend-ttl", "2s")
+        leader = await streams.candidate(gateway.grpc, an_election(), ttl=10)
+        token = await leader.leads()
+        with suppress(urllib.error.HTTPError):
+            while True:
+                server.say("kv/put", key="filler", value="x" * 500_000)
+        waiting = await streams.candidate(gateway.grpc, an_election(), ttl=10)
+        line = await gateway.line("store trouble")
+        assert "NOSPACE" in line["error"]
+        await leader.believes_beyond(now() + 2)
+        assert leader.heard[-1].term.token == token
+        assert {each.state for each in waiting.heard} == {pb.STATE_WAITING}
+        server.say("kv/deleterange", key="filler")
+        server.say("kv/compaction", revision=str(server.revision()), physical=True)
+        server.say("maintenance/defragment")
+        member = server.say("maintenance/status")["header"]["member_id"]
+        server.say("maintenance/alarm", action="DEACTIVATE", memberID=member, alarm="NOSPACE")
+        assert await waiting.leads() > token
+        assert (await leader.answered()).term.token == token
 
 
 def test_what_is_no_etcd_ends_the_start_and_no_password_is_told(
@@ -150,3 +161,25 @@ def test_what_is_no_etcd_ends_the_start_and_no_password_is_told(
     told = gateways.refused(store=several)
     assert "this etcd knows none" in told
     assert "sesame" not in told
+
+
+def test_a_certificate_a_password_or_rights_that_will_not_do_end_the_start(
+    gateways: Gateways, tmp_path: Path
+) -> None:
+    ca, stranger, secret = authority(tmp_path), authority(tmp_path, "stranger"), token_hex(8)
+    server = Etcd(bcrypt_cost=4)
+    try:
+        tls(tmp_path, server, ca)
+        with_users(server.start())
+        refused = [
+            ("gate:g", stranger, "nobody in the URL's ca has signed etcd's certificate"),
+            (f"gate:{secret}", ca, "etcd refuses this user's password"),
+            ("nobody:n", ca, "this user lacks a right on Incumbent's keys in etcd"),
+        ]
+        for who, signer, why in refused:
+            at = f"etcds://{who}@{server.address}?ca={signer.certificate}"
+            told = gateways.refused(store=at)
+            assert why in told
+            assert not any(word in told for word in (secret, ":g@", ":n@"))
+    finally:
+        server.remove()

@@ -19,14 +19,9 @@ import pytest
 
 import incumbent
 from tests.gateways import Gateway, Gateways
+from tests.processes import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 class Example:

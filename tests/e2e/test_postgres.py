@@ -1,10 +1,9 @@
-"""Gateways on PostgreSQL: what holds of two gateways on a file, and what only a server can do."""
+"""Gateways on PostgreSQL: hands in the tables, a restart of the server, a wrong password."""
 
 import asyncio
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,57 +11,19 @@ import pytest
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election
-from tests.e2e import test_two_gateways
 from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.mechanisms import Mechanism, both
-from tests.servers import Postgres, shared
+from tests.servers import Postgres
+from tests.stores import gateways_at, gateways_on
 
 STORE = "postgres"
-
-# The same tests as on a file; they take `gateways` from here.
-test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
-test_namespaces_are_worlds_of_their_own = test_two_gateways.test_namespaces_are_worlds_of_their_own
-test_drain_with_another_gateway = test_two_gateways.test_drain_with_another_gateway
-test_a_rolling_restart = test_two_gateways.test_a_rolling_restart
-test_kill_9_of_a_gateway = test_two_gateways.test_kill_9_of_a_gateway
-test_kill_9_whose_leader_does_not_come_back = (
-    test_two_gateways.test_kill_9_of_a_gateway_whose_leader_does_not_come_back
-)
-test_a_frozen_gateway_whose_client_moves = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_moves
-)
-test_a_frozen_gateway_whose_client_stays = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_stays
-)
-
-
-def on(url: str, folder: Path) -> Gateways:
-    gateways = Gateways(folder)
-    gateways.store = url
-    return gateways
-
-
-@contextmanager
-def database() -> Iterator[str]:
-    """The URL of a database of this test's own."""
-    url, name = shared(STORE).url(), f"e2e_{secrets.token_hex(6)}"
-    with closing(psycopg.connect(url, autocommit=True)) as db:
-        db.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            yield f"{url.rpartition('/')[0]}/{name}"
-        finally:
-            db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
 def gateways(tmp_path: Path) -> Iterator[Gateways]:
-    with database() as url:
-        gateways = on(url, tmp_path)
-        try:
-            yield gateways
-        finally:
-            gateways.stop_all()
+    with gateways_on("postgres", tmp_path) as gateways:
+        yield gateways
 
 
 async def test_a_session_row_deleted_by_hand_is_lost_within_a_second(
@@ -85,8 +46,7 @@ async def test_a_session_row_deleted_by_hand_is_lost_within_a_second(
 async def test_a_restart_of_the_server_costs_no_term(
     server: Postgres, tmp_path: Path, streams: Streams
 ) -> None:
-    gateways = on(server.url(), tmp_path)
-    try:
+    with gateways_at(server.url(), tmp_path) as gateways:
         gateway = await gateways.launch("--backend-ttl", "15s")
         leader = await streams.candidate(
             gateway.grpc, an_election(), credential=a_credential(), ttl=15
@@ -104,8 +64,6 @@ async def test_a_restart_of_the_server_costs_no_term(
         answer = await leader.answered()
         assert (answer.state, answer.term.token) == (pb.STATE_LEADING, token)
         assert server.password not in gateway.output
-    finally:
-        gateways.stop_all()
 
 
 @both

@@ -11,27 +11,17 @@ from grpc import StatusCode, aio
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, Told, a_credential, an_election, connected, seconds_of
-from tests.e2e import test_two_gateways
-from tests.e2e.test_postgres import database, on
 from tests.figures import Figures
 from tests.gateways import Gateways
 from tests.integration.advisory_store import locks
 from tests.poolers import pgbouncer
 from tests.proxies import proxied
 from tests.servers import Postgres
+from tests.stores import database, gateways_at
 
 STORE = "postgres"
 SLACK = 2.0  # seconds more than the bound, for a busy machine
 KILL = "SELECT pg_terminate_backend(pid) FROM incumbent_lock"
-
-# The same tests as on a file; they take `gateways` from here.
-test_both_serve_the_same_elections = test_two_gateways.test_both_serve_the_same_elections
-test_namespaces_are_worlds_of_their_own = test_two_gateways.test_namespaces_are_worlds_of_their_own
-test_drain_of_what_cannot_move = test_two_gateways.test_drain_of_what_cannot_move
-test_a_frozen_gateway_whose_client_stays = (
-    test_two_gateways.test_a_frozen_gateway_whose_client_stays
-)
-test_a_short_stall_costs_nothing = test_two_gateways.test_a_short_stall_costs_nothing
 
 
 @pytest.fixture
@@ -42,11 +32,8 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def gateways(url: str, tmp_path: Path) -> Iterator[Gateways]:
-    gateways = on(locks(url), tmp_path)
-    try:
+    with gateways_at(locks(url), tmp_path) as gateways:
         yield gateways
-    finally:
-        gateways.stop_all()
 
 
 async def test_a_terminated_session_is_lost_within_a_second(
@@ -191,8 +178,7 @@ async def test_a_restart_of_the_server_is_noticed_within_a_second(
     server: Postgres, tmp_path: Path, streams: Streams, figures: Figures
 ) -> None:
     """Faults 9 and 10: the term ends with the server, and the next token is higher."""
-    gateways = on(locks(server.url()), tmp_path)
-    try:
+    with gateways_at(locks(server.url()), tmp_path) as gateways:
         gateway = await gateways.launch("--backend-ttl", "15s")
         election = an_election()
         leader = await streams.candidate(gateway.grpc, election, ttl=15)
@@ -211,8 +197,6 @@ async def test_a_restart_of_the_server_is_noticed_within_a_second(
         again = await streams.candidate(gateway.grpc, election, ttl=15)
         assert await again.leads() > token
         assert server.password not in gateway.output
-    finally:
-        gateways.stop_all()
 
 
 async def test_a_gateway_cut_off_from_the_store(

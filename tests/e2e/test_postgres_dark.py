@@ -5,38 +5,19 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import psycopg
 import pytest
 from grpc import StatusCode
 
-from incumbent.v1 import election_service_pb2 as pb
-from tests.clients import Streams, a_credential, an_election
+from tests.clients import Streams, an_election
+from tests.cuts import SLACK, TTL, Cut, cut_off, its_client_moves
 from tests.darkness import Place, place
 from tests.e2e.test_two_gateways import assert_not_at_once
 from tests.figures import Figures
-from tests.gateways import PROGRAM, Gateway, gateways_in
 from tests.integration.postgres_store import scratch_database, sql, transaction, waits_for_lock
 from tests.mechanisms import LOCKS, ROWS, Mechanism
 from tests.servers import Postgres, postgres
-
-TTL = 3.0  # seconds, the backend ttl
-SLACK = 2.0  # seconds more than the bound, for a busy machine
-
-
-class Cut(NamedTuple):
-    """A gateway that can be cut off from its store but not from its clients, and one that stays."""
-
-    place: Place
-    port: int  # the server's
-    url: str  # of its database
-    dark: Gateway
-    bright: Gateway
-
-    def darken(self, **ways: bool) -> float:
-        self.place.darken(self.port, **ways)
-        return time.monotonic()
 
 
 @pytest.fixture(scope="module")
@@ -57,54 +38,19 @@ def mechanism() -> Mechanism:
 
 
 @pytest.fixture
-def cut(
-    mechanism: Mechanism,
-    somewhere: Place,
-    server: Postgres,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Cut]:
-    monkeypatch.setenv("no_proxy", f"127.0.0.1,localhost,{somewhere.there}")
-    flags, there = ["--backend-ttl", f"{TTL}s"], f"{somewhere.there}:0"
-    with scratch_database(server.url()) as name, gateways_in(tmp_path) as gateways:
+def cut(mechanism: Mechanism, somewhere: Place, server: Postgres, tmp_path: Path) -> Iterator[Cut]:
+    with scratch_database(server.url()) as name:
         url = server.url(database=name)
-        dark = gateways.begin(
-            *flags, "--listen", there, "--http", there,
-            store=mechanism.url(url.replace("127.0.0.1", somewhere.here)),
-            program=somewhere.command(str(PROGRAM)),
-        )  # fmt: skip
-        bright = gateways.start(*flags, store=mechanism.url(url))
-        try:
-            yield Cut(somewhere, server.port, url, dark.serving(), bright)
-        finally:
-            somewhere.lighten()
+        with cut_off(somewhere, server.port, url, tmp_path, mechanism.url) as cut:
+            yield cut
 
 
 @pytest.mark.parametrize("lost", ["both ways", "requests", "answers"])
 async def test_a_dark_store_whose_client_moves(
     cut: Cut, streams: Streams, figures: Figures, lost: str
 ) -> None:
-    """Fault 8: it is told JEOPARDY, resumes elsewhere without a gap, and keeps its token."""
-    election, credential = an_election(), a_credential()
-    leader = await streams.candidate(cut.dark.grpc, election, credential=credential, ttl=30)
-    token = await leader.leads()
-    began = cut.darken(requests=lost != "answers", answers=lost != "requests")
-    await leader.state(pb.STATE_JEOPARDY, TTL)
-    again = await streams.candidate(
-        cut.bright.grpc, election, credential=credential, ttl=30, attempt=2, resume_token=token
-    )
-    assert await again.leads() == token
-    figures(f"store dark ({lost}): led on elsewhere", time.monotonic() - began, TTL)
-    assert again.believed_from <= leader.believes_until, "there was no gap"
-    assert await leader.lost(TTL * 1.02 + 0.5 + SLACK) in {"BACKEND_LOST", "SUPERSEDED"}
-    await again.until(lambda response: response.sequence >= 4)
-    cut.place.lighten()
-    await asyncio.to_thread(cut.dark.serving)
-    assert (await again.answered()).term.token == token  # what was held back has ended nothing
-    back = await streams.candidate(
-        cut.dark.grpc, election, credential=credential, attempt=3, resume_token=token
-    )
-    assert await back.leads() == token
+    """Fault 8."""
+    await its_client_moves(cut, streams, figures, lost)
 
 
 @asynccontextmanager
@@ -153,7 +99,7 @@ async def test_a_dark_store_whose_client_stays(
     waiting = await streams.candidate(cut.bright.grpc, election, ttl=30)
     await waiting.waits()
     async with under_way(cut, streams, what):
-        began = cut.darken(requests=lost != "answers", answers=lost != "requests")
+        began = cut.darken(lost=lost)
     ending = asyncio.create_task(ended(cut, mechanism, session))
     assert await leader.lost(TTL + SLACK) == "BACKEND_LOST"
     assert not leader.believes()

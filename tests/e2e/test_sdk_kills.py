@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from incumbent import AsyncClient, AsyncTerm
 from tests.clients import an_election
 from tests.figures import Figures
 from tests.gateways import Gateway, Gateways
+from tests.processes import free_address
 from tests.witnesses import Witness, verdict
 
 KILLS = 50
@@ -86,11 +86,6 @@ class Fleet:
             if chance.random() > 0.25:
                 await self.serve()
         await self.serve()
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 @pytest.mark.slow

@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import OPTIONS, Streams, Told, a_credential, an_election, connected
+from tests.disks import filled, small_disk
 from tests.figures import Figures
 from tests.gateways import Gateway, Gateways, gateways_in
 from tests.integration.sqlite_store import locked
@@ -119,41 +117,6 @@ async def test_locked_at_the_start_for_3_s(gateways: Gateways, figures: Figures)
     began = time.monotonic()
     await gateway.line("serving", 10)
     figures("file unlocked at the start: serving", time.monotonic() - began)
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode != 0:
-        pytest.fail(f"this test mounts a tmpfs, for which it has to run as root: {mounted.stderr}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@contextmanager
-def filled(folder: Path) -> Iterator[None]:
-    """Not a byte is left on the disk."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 512, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    try:
-        yield
-    finally:
-        filler.unlink()
 
 
 async def test_a_full_disk(tmp_path: Path, streams: Streams, figures: Figures) -> None:

@@ -1,7 +1,9 @@
-"""Two gateways on one file: moves, drains, crashes and stalls, and never two who believe."""
+"""Two gateways of one store: moves, drains, crashes and stalls, and never two who believe."""
 
 import asyncio
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from grpc import StatusCode, aio
@@ -11,8 +13,16 @@ from incumbent.v1 import error_reason_pb2
 from tests.clients import Candidate, Stream, Streams, Told, a_credential, an_election, connected
 from tests.figures import Figures
 from tests.gateways import Gateways
+from tests.stores import every_store, gateways_on, on, where_terms_move
 
 DRAINING = error_reason_pb2.ERROR_REASON_GATEWAY_DRAINING
+
+
+@pytest.fixture
+def gateways(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gateways]:
+    """On a store that the test names, or else on a file."""
+    with gateways_on(getattr(request, "param", "sqlite"), tmp_path) as gateways:
+        yield gateways
 
 
 def assert_sent_away(stream: Stream) -> None:
@@ -28,6 +38,7 @@ def assert_not_at_once(first: Candidate, second: Candidate) -> None:
     assert first.believes_until <= second.believed_from
 
 
+@every_store
 async def test_both_serve_the_same_elections(gateways: Gateways, streams: Streams) -> None:
     one, two = await gateways.pair()
     elections = sorted(an_election("both") for _ in range(6))
@@ -61,6 +72,7 @@ async def test_both_serve_the_same_elections(gateways: Gateways, streams: Stream
                 ).current
 
 
+@on("sqlite", "postgres", "postgres+advisory")
 async def test_namespaces_are_worlds_of_their_own(gateways: Gateways, streams: Streams) -> None:
     here = gateways.begin("--namespace", "here")
     there = gateways.begin("--namespace", "there")
@@ -72,6 +84,7 @@ async def test_namespaces_are_worlds_of_their_own(gateways: Gateways, streams: S
         assert await leader.leads() == 1
 
 
+@where_terms_move
 async def test_drain_with_another_gateway(
     gateways: Gateways, streams: Streams, figures: Figures
 ) -> None:
@@ -138,6 +151,7 @@ async def test_drain_of_a_client_that_does_not_move(gateways: Gateways, streams:
     assert await one.ended() == 0
 
 
+@on("sqlite", "postgres+advisory")
 async def test_drain_of_what_cannot_move(gateways: Gateways, streams: Streams) -> None:
     """A stream without heartbeats believes as long as it is open: LOST, then released."""
     one, two = await gateways.pair()
@@ -165,6 +179,7 @@ async def test_drain_ends_observers(gateways: Gateways) -> None:
     assert await gateway.ended() == 0
 
 
+@where_terms_move
 @pytest.mark.slow
 async def test_a_rolling_restart(gateways: Gateways, streams: Streams) -> None:
     """Every gateway is replaced, one after the other; the leader and its token stay."""
@@ -190,6 +205,7 @@ async def test_a_rolling_restart(gateways: Gateways, streams: Streams) -> None:
     assert (await leader.answered()).term.token == token
 
 
+@where_terms_move
 @pytest.mark.parametrize("where", ["another gateway", "the restarted one"])
 async def test_kill_9_of_a_gateway(
     gateways: Gateways, streams: Streams, figures: Figures, where: str
@@ -215,6 +231,7 @@ async def test_kill_9_of_a_gateway(
     assert again.believed_from <= leader.believes_until, "there was no gap"
 
 
+@where_terms_move
 async def test_kill_9_of_a_gateway_whose_leader_does_not_come_back(
     gateways: Gateways, streams: Streams, figures: Figures
 ) -> None:
@@ -232,6 +249,7 @@ async def test_kill_9_of_a_gateway_whose_leader_does_not_come_back(
     assert_not_at_once(leader, waiting)
 
 
+@where_terms_move
 async def test_a_frozen_gateway_whose_client_moves(gateways: Gateways, streams: Streams) -> None:
     """Fault 6: the term lives on elsewhere, and the frozen gateway revives nothing."""
     one, two = await gateways.pair("--backend-ttl", "2s")
@@ -256,6 +274,7 @@ async def test_a_frozen_gateway_whose_client_moves(gateways: Gateways, streams: 
     assert await back.leads() == token
 
 
+@every_store
 async def test_a_frozen_gateway_whose_client_stays(
     gateways: Gateways, streams: Streams, figures: Figures
 ) -> None:
@@ -290,6 +309,7 @@ async def test_a_frozen_gateway_whose_client_stays(
     assert (await waiting.answered()).term.token == later
 
 
+@on("sqlite", "postgres+advisory")
 async def test_a_short_stall_costs_nothing(gateways: Gateways, streams: Streams) -> None:
     """Fault 24: silence is judged only after what had piled up was read."""
     gateway = await gateways.launch()

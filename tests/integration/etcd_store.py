@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,10 +16,13 @@ from incumbent_backends.api import Backend, Clock, Options, Rejected, Unavailabl
 from incumbent_backends.conformance import FakeClock
 from incumbent_backends.etcd import Etcd as Driver
 from incumbent_backends.etcd_terms import FAMILY
+from tests.certificates import Pair, signed
 from tests.integration.verbs import SECOND
 from tests.servers import Etcd
 
 T = TypeVar("T")
+
+SOON: dict[str, Any] = {"election_timeout": 100, "heartbeat_interval": 10}  # back sooner
 
 
 def build(
@@ -87,8 +92,26 @@ def log_in(server: Etcd) -> None:
     server.token = str(server.say("auth/authenticate", name="root", password="r")["token"])
 
 
+def forget_tokens(server: Etcd) -> None:
+    """Have it forget who has authenticated, as it does when a token has expired."""
+    server.say("auth/disable")
+    server.token = ""
+    server.say("auth/enable")
+    log_in(server)
+
+
 def _b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def tls(folder: Path, server: Etcd, ca: Pair, *, client: bool = False) -> None:
+    """Give a server that has yet to start a certificate; with `client` it asks for one as well."""
+    made = signed(folder, ca, "server", host="IP:127.0.0.1")
+    server.scheme = "https"
+    server.flags = {"cert_file": made.certificate, "key_file": made.key}
+    if client:
+        server.flags |= {"client_cert_auth": "true", "trusted_ca_file": ca.certificate}
+    server.trust = ssl.create_default_context(cafile=str(ca.certificate))
 
 
 @asynccontextmanager

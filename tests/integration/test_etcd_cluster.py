@@ -3,19 +3,28 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from incumbent_backends.api import Backend, Claim, Unavailable
+from tests.darkness import Place, place
 from tests.integration.etcd_store import build, eventually
 from tests.integration.verbs import SECOND, lead, watching
-from tests.servers import Etcd, etcd_cluster
+from tests.proxies import proxied
+from tests.servers import Etcd, etcd_cluster, shared_etcd
+from tests.servers.etcd import running
+from tests.servers.server import START
 
 
 @pytest.fixture
 def members() -> Iterator[list[Etcd]]:
     with etcd_cluster() as members:
         yield members
+
+
+QUICK: dict[str, Any] = {"election_timeout": 300, "heartbeat_interval": 30}
 
 
 def leader_first(members: list[Etcd]) -> list[Etcd]:
@@ -77,16 +86,80 @@ async def test_a_cluster_without_a_quorum_grants_nothing_and_recovers(
         assert (await eventually(lambda: lead(backend, "f"))).token > term.token
 
 
-async def test_a_watch_moves_with_the_calls(members: list[Etcd], namespace: str) -> None:
-    used, *others = leader_first(members)[::-1]
-    async with build(url_of([used, *others]), namespace, backend_ttl=6 * SECOND) as backend:
+async def test_a_watch_moves_with_the_calls(namespace: str) -> None:
+    """From a member that is late for every call: its watch goes on, late, and is left at once."""
+    address = shared_etcd("etcd-3.6").address
+    async with (
+        proxied(address) as late,
+        proxied(address) as other,
+        build(f"etcd://{late.target},{other.target}", namespace, backend_ttl=6 * SECOND) as backend,
+    ):
         async with watching(backend) as watch:
-            used.freeze()
-            with pytest.raises(Unavailable):
+            late.answers.delay = 1.4
+            with pytest.raises(Unavailable, match="in time"):
                 await backend.read("e")
-            with pytest.raises(Unavailable):  # at once, not when its own silence is noticed
-                await watch.until("e", None, 1.0)
+            with pytest.raises(Unavailable, match="given up"):
+                await watch.until("e", None, 0.5)
         async with watching(backend) as anew:
-            term = await eventually(lambda: lead(backend))
+            term = await lead(backend)
             await anew.until("e", term.token)
-        used.thaw()
+
+
+@contextmanager
+def a_member_elsewhere(somewhere: Place) -> Iterator[list[Etcd]]:
+    """A cluster of three, the first of which is somewhere where it can be cut off."""
+    here, there = somewhere.here, somewhere.there
+    far = Etcd(host=there, peers=there, before=somewhere.command(), **QUICK)
+    members = [far, *(Etcd(peers=here, **QUICK) for _ in range(2))]
+    with running(members):
+        yield members
+
+
+async def test_a_member_that_its_cluster_has_lost(
+    namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """We reach it, the others do not: it says that it has no leader, and its watch ends."""
+    with place() as somewhere:
+        monkeypatch.setenv("no_proxy", f"127.0.0.1,localhost,{somewhere.there}")
+        with a_member_elsewhere(somewhere) as members:
+            far, *others = members
+            async with build(url_of(members), namespace, backend_ttl=6 * SECOND) as backend:
+                term = await lead(backend)
+                async with watching(backend) as watch:
+                    somewhere.darken(int(far.peer.rpartition(":")[2]), served="there")
+                    for other in others:
+                        somewhere.darken(int(other.peer.rpartition(":")[2]))
+                    with pytest.raises(Unavailable):  # by itself, as no call is made meanwhile
+                        await watch.until("e", None, 10.0)
+                await renewed(backend, Claim("e", term.token))
+                async with watching(backend) as anew:
+                    assert anew.first == {"e": term}
+
+
+@contextmanager
+def a_learner() -> Iterator[tuple[Etcd, Etcd]]:
+    """A member that only learns, and the one that votes."""
+    voter, learner = Etcd(), Etcd(initial_cluster_state="existing")
+    try:
+        voter.start().say("cluster/member/add", peerURLs=[learner.peer], isLearner=True)
+        learner.cluster = [voter, learner]
+        learner.start()
+        give_up = time.monotonic() + START
+        while not learner.learns():
+            assert time.monotonic() < give_up, learner.log()
+            time.sleep(0.02)
+        yield learner, voter
+    finally:
+        learner.remove()
+        voter.remove()
+
+
+async def test_a_learner_is_passed_over(namespace: str) -> None:
+    with a_learner() as (learner, voter):
+        url = f"etcd://{learner.address},{voter.address}"
+        async with build(url, namespace) as backend, watching(backend) as watch:
+            term = await lead(backend)
+            await watch.until("e", term.token)
+            assert (await backend.renew([Claim("e", term.token)])).survivors
+        with pytest.raises(Unavailable, match="is a learner: name others"):
+            await build(f"etcd://{learner.address}", namespace).__aenter__()

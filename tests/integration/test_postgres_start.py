@@ -29,6 +29,7 @@ async def refusal(url: str, mechanism: Mechanism = ROWS) -> str:
         "postgres://host/x?colour=secret",
         "postgres://user:secret@host:99999/x",
         "postgres://host/x\n",
+        "postgres://host/x?application_name=%ff",
         "sqlite:///secret",
     ],
 )

@@ -20,19 +20,36 @@ VERSIONS = ("etcd-3.5", "etcd-3.6")
 
 
 class Etcd(Server):
-    """An etcd server; `flags` are its own, as auth_token_ttl=1."""
+    """An etcd server; `flags` are its own, as auth_token_ttl=1.
 
-    def __init__(self, name: str = "etcd-3.6", *, memory: bool = True, **flags: object) -> None:
+    `host` is where clients find it, `peers` where other members do; `before` starts its command.
+    """
+
+    def __init__(
+        self,
+        name: str = "etcd-3.6",
+        *,
+        memory: bool = True,
+        host: str = "127.0.0.1",
+        peers: str = "127.0.0.1",
+        before: Sequence[str] = (),
+        **flags: Any,
+    ) -> None:
         binary = built(name)
         super().__init__(name, memory=memory)
-        self._binary = binary
-        self.peer = f"http://127.0.0.1:{free_port()}"
+        self._binary = [*before, binary]
+        self._host = host
+        self.peer = f"http://{peers}:{free_port()}"
         self.member = self.folder.name
         self.flags = flags
         self.scheme = "http"
         self.trust: ssl.SSLContext | None = None
         self.token = ""
         self.cluster: Sequence[Etcd] = (self,)
+
+    @property
+    def address(self) -> str:
+        return f"{self._host}:{self.port}"
 
     def _command(self) -> list[str]:
         client = f"{self.scheme}://{self.address}"
@@ -47,7 +64,7 @@ class Etcd(Server):
             "initial-cluster-token": self.cluster[0].member,
             "log-level": "error",
         } | {name.replace("_", "-"): value for name, value in self.flags.items()}
-        return [self._binary, *(f"--{name}={value}" for name, value in flags.items())]
+        return [*self._binary, *(f"--{name}={value}" for name, value in flags.items())]
 
     def remove(self) -> None:
         if self._runs:  # in good order, one of a cluster would wait for the others
@@ -98,13 +115,20 @@ class Etcd(Server):
         status = self.say("maintenance/status")
         return bool(status["leader"] == status["header"]["member_id"])
 
+    def learns(self) -> bool:
+        """Whether it is up, as a member without a vote."""
+        try:
+            return bool(self.say("maintenance/status").get("isLearner"))
+        except OSError:
+            return False
+
     def url(self, user: str = "", password: str = "") -> str:
         before = f"{user}:{password}@" if user else ""
         return f"etcd://{before}{','.join(each.address for each in self.cluster)}"
 
 
 @contextmanager
-def etcd(name: str = "etcd-3.6", *, memory: bool = True, **flags: object) -> Iterator[Etcd]:
+def etcd(name: str = "etcd-3.6", *, memory: bool = True, **flags: Any) -> Iterator[Etcd]:
     """A server of this test's own, running, with these flags."""
     server = Etcd(name, memory=memory, **flags)
     try:
@@ -115,10 +139,17 @@ def etcd(name: str = "etcd-3.6", *, memory: bool = True, **flags: object) -> Ite
 
 @contextmanager
 def etcd_cluster(
-    name: str = "etcd-3.6", *, memory: bool = True, **flags: object
+    name: str = "etcd-3.6", *, memory: bool = True, **flags: Any
 ) -> Iterator[list[Etcd]]:
     """Three members of one cluster, serving."""
     members = [Etcd(name, memory=memory, **flags) for _ in range(3)]
+    with running(members):
+        yield members
+
+
+@contextmanager
+def running(members: Sequence[Etcd]) -> Iterator[None]:
+    """Have these serve as one cluster, until the end of the block."""
     for member in members:
         member.cluster = members
     try:
@@ -128,7 +159,7 @@ def etcd_cluster(
         while not all(member.serves() for member in members):
             assert time.monotonic() < give_up, members[0].log()
             time.sleep(0.02)
-        yield members
+        yield
     finally:
         for member in members:
             member.remove()

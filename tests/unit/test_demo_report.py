@@ -2,11 +2,13 @@
 
 import pytest
 
+from demo.__main__ import _folder
 from demo.ledger import Write
 from demo.outcome import Led, Outcome
 from demo.report import Report
 from tests.histories.history import History
 from tests.histories.verdict import judge
+from tests.servers import Missing
 
 X = "demo/ledger"
 WRITES = (
@@ -39,3 +41,17 @@ def test_what_is_in_time_is_not(within: float | None, capsys: pytest.CaptureFixt
     said = told(within, capsys)
     assert not any("late" in line or "slack" in line for line in said)
     assert said[-1] == "demo: everything came out as promised, in 25.0 s"
+
+
+def test_a_folder_without_anything_in_it_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Missing), _folder(Report()) as folder:
+        raise Missing("consul: not built")
+    assert not folder.exists()
+    assert "kept" not in capsys.readouterr().out
+
+
+def test_a_folder_of_a_run_that_failed_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="x"), _folder(Report()) as folder:
+        raise ValueError("x")
+    assert str(folder) in capsys.readouterr().out.replace("\n", "")
+    folder.rmdir()

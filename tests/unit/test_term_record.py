@@ -47,7 +47,7 @@ def test_a_record_is_for_people_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [b"", b"\xff", b"none", b"[]", b"7", b"null", b"{}", b'{"token":1}']
+    "record", [b"", b"\xff", b"none", b"[]", b"7", b"null", b"{}", b'{"token":1}', b"[" * 100_000]
 )
 def test_what_is_no_record(record: bytes) -> None:
     with pytest.raises(ValueError, match="'team/x'"):
@@ -60,9 +60,12 @@ def test_what_is_no_record(record: bytes) -> None:
         ("token", -1),
         ("token", "1"),
         ("token", True),
+        ("token", 2**63),
         ("holder", None),
         ("attempt", 0),
         ("attempt", 1.5),
+        ("attempt", 2**63),
+        ("candidate", "\ud800"),
         ("candidate", 7),
         ("value", "not base64"),
         ("value", None),

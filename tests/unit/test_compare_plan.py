@@ -117,7 +117,7 @@ def test_a_store_is_named_by_its_url(text: str, name: str, url: str) -> None:
         (["--store", "me:secret@host"], "there is no store"),
         (["--store", "postgres"], "--store postgres needs an address, as in postgres://host"),
         (["--store", "postgres://me:secret@host:port"], "this PostgreSQL URL cannot be read"),
-        (["--store", "etcd://host:2379?ca=secret"], "an option that is not known"),
+        (["--store", "etcd://host:2379?ca=secret"], "--store etcd: "),
         (["--store", "consul://me:secret@"], "--store consul: "),
         (["--store", "sqlite:////secret/file"], "--store sqlite takes no address"),
         (["--store", "memory", "--store", "memory"], "--store memory is given twice"),

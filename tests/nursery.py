@@ -177,16 +177,16 @@ def _bury(there: int, pid: int, end: int) -> None:
 
 
 if __name__ == "__main__":
-    # gRPC first, by the package that keeps it quiet; then every driver, as whatever a gateway
-    # imports later it would import for itself alone.
-    import incumbent  # noqa: F401
+    # The gateway first, which keeps gRPC quiet; then every driver, as whatever a gateway imports
+    # later it would import for itself alone.
+    from incumbent_server.__main__ import load, main
+
+    load()
     import incumbent_backends.consul
     import incumbent_backends.etcd
     import incumbent_backends.memory
     import incumbent_backends.postgres_advisory
     import incumbent_backends.postgres_lease
     import incumbent_backends.sqlite  # noqa: F401
-    from incumbent_server import program  # noqa: F401 - main imports it when it is called
-    from incumbent_server.__main__ import main
 
     _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -55,6 +55,7 @@ class Limits:
     survives_gateway: bool  # a term outlives the crash of its gateway by the rest of its ttl
     survives_restart: bool  # terms outlive a restart of the store
     notes: tuple[str, ...] = ()  # sentences for operators: what is not promised here
+    granted_ttl: timedelta | None = None  # once open, where it is not the ttl asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,9 @@ def _address(base: str, token: str | None, given: dict[str, str], *, once: bool)
 def _duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None or not int(match[1]):
-        raise Rejected("session_ttl_min in this Consul URL must be a duration, as in 10s")
+        raise Rejected(
+            "session_ttl_min in this Consul URL must be a duration of 1ms or more, as in 10s"
+        )
     try:
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
     except OverflowError:

@@ -154,6 +154,7 @@ class Etcd:
 def _effective(asked: timedelta, leases: Leases) -> Limits:
     """What holds now that a lease was granted: etcd may have granted more than was asked for."""
     granted = leases.granted[leases.first] * SECOND
+    if granted == asked:
+        return LIMITS
     least = granted if granted > leases.asked * SECOND else LIMITS.min_backend_ttl
-    more = max(granted - asked, timedelta(0))
-    return replace(LIMITS, min_backend_ttl=least, expiry_slack=LIMITS.expiry_slack + more)
+    return replace(LIMITS, min_backend_ttl=least, granted_ttl=granted)

@@ -16,8 +16,8 @@ _TO_MEND = {
     " leave the user out, or enable etcd's authentication",
     "permission denied": "this user lacks a right on Incumbent's keys in etcd;"
     " see the role in docs/operations.md",
-    "certificate_verify_failed": "nobody in the URL's ca has signed etcd's certificate,"
-    " or it is not for the URL's host",
+    "certificate_verify_failed": "nobody in the URL's ca, or in the system's, has signed"
+    " etcd's certificate, or it is not for the URL's host",
     "hostname verification check failed": "etcd's certificate is not for the URL's host",
     "http1.x server": "what answers there is not an etcd",
     "unexpected http status": "what answers there is not an etcd",
@@ -28,8 +28,8 @@ _TO_MEND = {
     "method not found": "what answers there is not an etcd",
     "tsi_data_corrupted": "etcd refuses the client's certificate, or asks for one:"
     " name cert and key",
-    "create security handshaker": "the URL's ca, cert or key holds none,"
-    " or cert and key are no pair",
+    "create security handshaker": "a file that the URL names as ca, cert or key holds no such"
+    " thing, or cert and key are no pair",
 }
 _LATER = {
     "requested lease not found": "this gateway's lease in etcd has ended; renewing opens one",

@@ -105,6 +105,8 @@ async def gateway(settings: Settings, world: World, stop: asyncio.Event) -> Asyn
     async with AsyncExitStack() as stack:
         backend = await _opened(stack, settings, world, stop)
         metrics.build(version=version("incumbent-server"), backend=backend.limits.kind)
+        if (granted := backend.limits.granted_ttl) is not None:
+            log.info("the store grants another ttl", backend_ttl=show(granted))
         elector = Elector(
             backend,
             backend_ttl=settings.backend_ttl,

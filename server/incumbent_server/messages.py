@@ -113,14 +113,15 @@ def _set(response: pb.CampaignResponse, field: str, seconds: float | None) -> No
 
 def to_backend(limits: Limits, backend_ttl: timedelta) -> pb.GetBackendResponse:
     """Say what the store promises; the worst cases follow from its limits."""
+    ttl = limits.granted_ttl or backend_ttl
     return pb.GetBackendResponse(
         kind=limits.kind,
         expiry=_EXPIRIES[limits.expiry],
         min_backend_ttl=_exactly(limits.min_backend_ttl),
         max_backend_ttl=_exactly(limits.max_backend_ttl),
-        backend_ttl=_exactly(backend_ttl),
+        backend_ttl=_exactly(ttl),
         failover_client_crash=_exactly(validate.DEFAULT_TTL + CLIENT_CRASH_SLACK),
-        failover_gateway_crash=_exactly(backend_ttl * limits.expiry_factor + limits.expiry_slack),
+        failover_gateway_crash=_exactly(ttl * limits.expiry_factor + limits.expiry_slack),
         survives_gateway=limits.survives_gateway,
         survives_restart=limits.survives_restart,
         notes=limits.notes,

@@ -18,5 +18,5 @@ def schema(arguments: Sequence[str]) -> str:
     (scheme,) = arguments
     script = getattr(driver(f"{scheme.removesuffix('://')}://"), "schema", None)
     if not isinstance(script, str):
-        raise Rejected(f"a {scheme} store needs no tables made beforehand")
+        raise Rejected(f"the store {scheme} needs no tables made beforehand")
     return script

@@ -82,6 +82,8 @@ async def test_what_etcd_promises_is_told(gateways: Gateways) -> None:
         told = await calls.GetBackend(pb.GetBackendRequest())
     assert told.kind == "etcd"
     assert told.min_backend_ttl.seconds == 2
+    assert told.backend_ttl.ToMilliseconds() == 3000
+    assert gateway.await_line("the store grants another ttl")["backend_ttl"] == "3s"
     assert told.failover_gateway_crash.ToMilliseconds() == 3000 + 1000  # 3 s were granted
     sentence = gateways.refused("--backend-ttl", "1s")
     assert "--backend-ttl must be 2s to 1h for etcd" in sentence
@@ -172,7 +174,7 @@ def test_a_certificate_a_password_or_rights_that_will_not_do_end_the_start(
         tls(tmp_path, server, ca)
         with_users(server.start())
         refused = [
-            ("gate:g", stranger, "nobody in the URL's ca has signed etcd's certificate"),
+            ("gate:g", stranger, "has signed etcd's certificate"),
             (f"gate:{secret}", ca, "etcd refuses this user's password"),
             ("nobody:n", ca, "this user lacks a right on Incumbent's keys in etcd"),
         ]

@@ -133,6 +133,7 @@ class Postgres(Server):
             "shared_buffers": "16MB",
             "max_connections": 400,
             "max_wal_size": "128MB",
+            "dynamic_shared_memory_type": "mmap",  # in its folder: a kill -9 leaves nothing else
         } | self._settings
         command = [str(self._bin / "postgres"), "-D", str(self.data), "-p", str(self.port)]
         return command + [

@@ -3,7 +3,7 @@
 import ctypes
 import os
 import pwd
-import random
+import secrets
 import signal
 import socket
 import tempfile
@@ -49,15 +49,22 @@ def free_address() -> str:
 def free_ports(count: int) -> list[int]:
     """Ports that nobody has, all different, and that nobody is given who asks the system for one.
 
-    So a server that is down for a while finds its own free when it is started again.
+    So a server that is down for a while finds its own free when it is started again. They are drawn
+    by the system's chance: Hypothesis gives each of its tests the same.
     """
-    found: list[int] = []
+    lowest, over = 10_000, max(20_000, _first_given_out())
+    found: set[int] = set()
     while len(found) < count:
-        port = random.randrange(10_000, max(20_000, _first_given_out()))
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-    return found if len(set(found)) == count else free_ports(count)
+        port = lowest + secrets.randbelow(over - lowest)
+        with (
+            suppress(OSError),
+            socket.socket() as tcp,
+            socket.socket(type=socket.SOCK_DGRAM) as udp,
+        ):
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def _first_given_out() -> int:

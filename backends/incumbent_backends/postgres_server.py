@@ -45,7 +45,7 @@ _DEFAULTS = {
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what is closed is reset
 _SCHEME = re.compile(r"postgres(ql)?(\+[a-z]+)?")  # what follows the plus is a driver's name
 
-_UNKNOWN = re.compile(r'invalid (?:URI query parameter|connection option)[^"]*"(\w+)"')
+_UNKNOWN = re.compile(r"invalid (?:URI query parameter|connection option)")
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +61,8 @@ def parse_url(url: str) -> dict[str, Any]:
     try:
         given = conninfo_to_dict(f"postgresql://{rest}")
     except (psycopg.ProgrammingError, UnicodeError) as error:  # its text repeats parts of the URL
-        if unknown := _UNKNOWN.search(str(error)):
-            raise Rejected(f"libpq knows no parameter {unknown[1]} of a PostgreSQL URL") from None
+        if _UNKNOWN.search(str(error)):
+            raise Rejected("this PostgreSQL URL has a parameter that libpq does not know") from None
         raise Rejected(f"this PostgreSQL URL cannot be read: {how}") from None
     if "replication" in given:
         raise Rejected("a PostgreSQL URL for Incumbent cannot ask for replication: leave it out")

@@ -57,8 +57,8 @@ def test_the_address_of_a_gateway(gateways: Gateways, scheme: str) -> None:
         ("service=SECRET", "service"),
         ("replication=database", "replication"),
         ("application_name=%FF", "cannot be read"),
-        ("SECRET=1", "cannot be read"),
-        ("colour=SECRET", "cannot be read"),
+        ("SECRET=1", "does not know"),
+        ("colour=SECRET", "does not know"),
     ],
 )
 def test_what_a_postgres_url_must_not_say(gateways: Gateways, query: str, text: str) -> None:

@@ -26,7 +26,6 @@ async def refusal(url: str, mechanism: Mechanism = ROWS) -> str:
     [
         "postgres://user:secret@host:port/x",
         "postgres://user:sec%ret@host/x",
-        "postgres://host/x?colour=secret",
         "postgres://user:secret@host:99999/x",
         "postgres://host/x\n",
         "postgres://host/x?application_name=%ff",
@@ -36,6 +35,12 @@ async def refusal(url: str, mechanism: Mechanism = ROWS) -> str:
 def test_a_url_that_cannot_be_read_is_refused_offline(url: str) -> None:
     with pytest.raises(Rejected, match="postgres://user:password@host:5432/database") as caught:
         PostgresLease(url, Options("tests", SECOND, FakeClock()))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_parameter_that_nobody_knows_is_refused_offline() -> None:
+    with pytest.raises(Rejected, match="a parameter that libpq does not know") as caught:
+        PostgresLease("postgres://h/x?secret=secret", Options("tests", SECOND, FakeClock()))
     assert "secret" not in str(caught.value)
 
 

@@ -165,8 +165,11 @@ class Cluster:
         for member in self.members:
             member.begin()
         for member in self.members:
-            assert member._await_answer(time.monotonic() + START), member.log()
+            assert member._await_answer(time.monotonic() + START), self.log()
         return self
+
+    def log(self) -> str:
+        return "\n".join(member.log() for member in self.members)
 
     @property
     def leader(self) -> Consul:

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
-from typing import Self, TypeVar
+from typing import Self
 
 from incumbent_backends.api import (
     BackendError,
@@ -36,8 +36,6 @@ from incumbent_backends.sqlite_schema import prepare
 from incumbent_backends.sqlite_session import RenewCall, Session
 from incumbent_backends.sqlite_thread import Rank, SqliteThread, writing
 from incumbent_backends.sqlite_watch import SqliteWatch, Upkeep
-
-T = TypeVar("T")
 
 LIMITS = Limits(
     kind="sqlite",

@@ -21,7 +21,7 @@ from queue import PriorityQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from incumbent_backends.api import BackendError, Rejected, Unavailable
+from incumbent_backends.api import Rejected, Unavailable
 from incumbent_backends.sqlite_file import BUSY_SECONDS, SqliteFile, is_busy
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class _Order:
     rank: Rank
     number: int
     asked: float = field(compare=False)
-    job: Callable[[sqlite3.Connection], Any] | None = field(compare=False)  # None ends the thread
+    job: Callable[[sqlite3.Connection], Any] = field(compare=False)
     over: Callable[[Any], None] = field(compare=False)
     future: "Future[Any]" = field(compare=False, default_factory=Future)
 
@@ -136,7 +136,7 @@ class SqliteThread:
         with self._closing:
             if not self._stopped:
                 self._stopped = True
-                self._put(Rank.LAST, None, _nothing)
+                self._put(Rank.LAST, _nothing, _nothing)
 
     async def ended(self) -> None:
         """Await the end of the thread after stop()."""
@@ -147,7 +147,7 @@ class SqliteThread:
     def _put(
         self,
         rank: Rank,
-        job: Callable[[sqlite3.Connection], Any] | None,
+        job: Callable[[sqlite3.Connection], Any],
         over: Callable[[Any], None],
     ) -> "Future[Any]":
         order = _Order(rank, next(self._numbers), time.monotonic(), job, over)
@@ -155,7 +155,7 @@ class SqliteThread:
         return order.future
 
     def _serve(self) -> None:
-        while (orders := self._next())[0].job is not None:
+        while (orders := self._next())[0].rank is not Rank.LAST:
             self._do([each for each in orders if each.future.set_running_or_notify_cancel()])
             del orders  # nothing of a finished job may live until the next one comes
         self._drop_connection()
@@ -179,7 +179,6 @@ class SqliteThread:
             time.sleep(2 * NAP)  # the file was locked for long: others, who nap, have their turn
             return
         for order in orders:
-            assert order.job is not None
             try:
                 result = self._attempt(order.job, self._patience_for(order.asked))
             except BaseException as error:  # noqa: BLE001 it belongs to who asked
@@ -192,17 +191,15 @@ class SqliteThread:
 
         def jobs(db: sqlite3.Connection) -> list[Any]:
             with writing(db):
-                return [order.job(db) for order in orders if order.job is not None]
+                return [order.job(db) for order in orders]
 
         try:
             results = self._attempt(jobs, self._patience_for(orders[0].asked))
-        except BackendError as error:
+        except Exception as error:  # noqa: BLE001 whose it is will show
             if not (isinstance(error.__cause__, sqlite3.Error) and is_busy(error.__cause__)):
                 return False
             for order in orders:
                 order.fail(error)
-        except Exception:  # noqa: BLE001 whose it is will show
-            return False
         else:
             for order, result in zip(orders, results, strict=True):
                 order.succeed(result)

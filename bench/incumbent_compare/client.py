@@ -72,9 +72,10 @@ class Candidate:
         assert isinstance(response, pb.CampaignResponse)
         return response
 
-    async def lead(self) -> None:
+    async def lead(self) -> pb.CampaignResponse:
+        """Enter, and read until it leads."""
         await self.enter()
-        await self.until(pb.STATE_LEADING)
+        return await self.until(pb.STATE_LEADING)
 
     async def heartbeat(self) -> pb.CampaignResponse:
         """Send the next heartbeat and read its answer."""
@@ -84,9 +85,6 @@ class Candidate:
         while (response := await self.read()).sequence < self._sequence:
             pass
         return response
-
-    async def half_close(self) -> None:
-        await self._call.done_writing()
 
     async def resign(self) -> None:
         """Send the resign only; `over` waits for what comes of it."""

@@ -2,10 +2,11 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare.client import Candidate, Stub, connected
@@ -28,6 +29,17 @@ class Contender(ABC):
 
 
 Opener = Callable[[], AbstractAsyncContextManager[Contender]]
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this as long as the block lasts: what keeps a client's lease or session alive."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +70,7 @@ class ThroughGateway(Contender):
     async def campaign(self, election: str) -> None:
         candidate = Candidate(self._stub, election, keep=self._keep, ttl=self._ttl)
         self._terms[election] = candidate
-        await candidate.enter()
-        while (response := await candidate.read()).state != pb.STATE_LEADING:
-            pass
+        response = await candidate.lead()
         if self._keep:
             self._beating.add(asyncio.create_task(_heartbeats(candidate, response)))
 

@@ -17,20 +17,9 @@ _nursery = multiprocessing.get_context("forkserver")
 _nursery.set_forkserver_preload(["incumbent_compare.targets"])
 
 
-class Doomed:
-    """The process; it leads all its elections now."""
-
-    def __init__(self, process: ForkServerProcess) -> None:
-        self._process = process
-
-    def kill(self) -> None:
-        """Kill it as hard as can be."""
-        self._process.kill()
-
-
 @asynccontextmanager
-async def doomed(opener: Opener, elections: Sequence[str]) -> AsyncIterator[Doomed]:
-    """Have a process of its own lead these elections."""
+async def doomed(opener: Opener, elections: Sequence[str]) -> AsyncIterator[ForkServerProcess]:
+    """Have a process of its own lead these elections, to be killed."""
     ours, its = _nursery.Pipe(duplex=False)
     process = _nursery.Process(target=_lead, args=(its, opener, elections), daemon=True)
     process.start()
@@ -42,7 +31,7 @@ async def doomed(opener: Opener, elections: Sequence[str]) -> AsyncIterator[Doom
             ours.recv()
         except EOFError:
             raise RuntimeError(f"a client ended before it led {elections[0]}") from None
-        yield Doomed(process)
+        yield process
     finally:
         ours.close()
         process.kill()

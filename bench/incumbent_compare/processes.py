@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,24 +44,20 @@ class Server:
         self.process.kill()
 
 
-@asynccontextmanager
-async def gateway(
-    folder: Path, name: str, store: str, namespace: str, *, ttl: str = "15s"
-) -> AsyncIterator[Server]:
+def gateway(
+    folder: Path, name: str, store: str, namespace: str
+) -> AbstractAsyncContextManager[Server]:
     """Run the real gateway on a store, its log in a file of `folder`."""
-    command = ["-m", "incumbent_server", "--backend-ttl", ttl, "--drain", "0s"]
+    command = ["-m", "incumbent_server", "--backend-ttl", "15s", "--drain", "0s"]
     command += ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]
     command += ["--namespace", namespace, "--log-format", "json"]
     environ = {"INCUMBENT_BACKEND": store}  # a password in it is not for the list of processes
-    async with _running(name, command, folder / f"{name}.log", environ) as server:
-        yield server
+    return _running(name, command, folder / f"{name}.log", environ)
 
 
-@asynccontextmanager
-async def floor(folder: Path) -> AsyncIterator[Server]:
+def floor(folder: Path) -> AbstractAsyncContextManager[Server]:
     """Run empty handlers over the gateway's gRPC options and message types."""
-    async with _running("floor", ["-m", "incumbent_compare.floor"], folder / "floor.log") as server:
-        yield server
+    return _running("floor", ["-m", "incumbent_compare.floor"], folder / "floor.log")
 
 
 def end_with_parent(number: int = signal.SIGTERM) -> None:

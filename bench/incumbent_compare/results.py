@@ -52,9 +52,14 @@ class Quantity(_Part):
         """All of them."""
         return self.further if self.goal is None else (self.goal, *self.further)
 
+    @property
+    def samples(self) -> Samples:
+        """All of them."""
+        return tuple(sample for repetition in self.repetitions for sample in repetition)
+
     def p(self, percent: float) -> float:
         """The smallest sample that is not below `percent` of all."""
-        ordered = sorted(sample for repetition in self.repetitions for sample in repetition)
+        ordered = sorted(self.samples)
         return ordered[max(0, -int(-len(ordered) * percent // 100) - 1)]
 
     def medians(self) -> Samples:

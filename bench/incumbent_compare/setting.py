@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -54,11 +54,9 @@ class Setting:
                 for _ in range(number)
             ]
 
-    @asynccontextmanager
-    async def floor(self) -> AsyncIterator[Server]:
+    def floor(self) -> AbstractAsyncContextManager[Server]:
         """Run the floor."""
-        async with floor(self.folder) as server:
-            yield server
+        return floor(self.folder)
 
     def series(
         self,
@@ -143,7 +141,7 @@ class Meter:
         """What the store wrote for each operation."""
         if not (self.each and self.writes):
             return []
-        return [quantity("writes at the store", "an operation", [[each] for each in self.writes])]
+        return [singles("writes at the store", "an operation", self.writes)]
 
     def cost(self) -> Cost:
         """All repetitions together; where the store does not tell its requests, its writes."""
@@ -167,3 +165,8 @@ def quantity(name: str, unit: str, repetitions: Sequence[Sequence[float]]) -> Qu
     """Make one without a goal; repetitions without a sample are left out."""
     kept = tuple(tuple(samples) for samples in repetitions if samples)
     return Quantity(name=name, unit=unit, repetitions=kept)
+
+
+def singles(name: str, unit: str, values: Iterable[float]) -> Quantity:
+    """Make one of a single sample a repetition."""
+    return quantity(name, unit, [[value] for value in values])

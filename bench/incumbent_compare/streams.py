@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from google.protobuf import duration_pb2
+from google.protobuf.message import Message
 
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare.wire import Connection, Stream
@@ -13,6 +15,7 @@ AT_ONCE = 200  # streams that are being opened
 PATIENCE = 60.0  # seconds for all of them, and
 PACE = 40.0  # so many more of them each second
 Answer = Callable[["Campaign"], bytes]
+R = TypeVar("R", bound="Ready")
 
 
 def silent(_: "Campaign") -> bytes:
@@ -20,8 +23,23 @@ def silent(_: "Campaign") -> bytes:
     return b""
 
 
-class Campaign(Stream):
-    """It leads, or waits, once `entered` is done; from then on `answer` says what to send."""
+class Ready(Stream):
+    """A stream of which somebody waits until it is where it should be: `ready` is done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(self) -> None:
+        """Tell who waits, if anybody does: of many streams that end, one is enough to know."""
+        super().end()
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError("the gateway ended a stream"))
+            self.ready.exception()  # it was seen
+
+
+class Campaign(Ready):
+    """It leads, or waits, once `ready` is done; from then on `answer` says what to send."""
 
     method = "Campaign"
 
@@ -32,14 +50,13 @@ class Campaign(Stream):
         self.answered = 0
         self.last = b""
         self.answer = answer
-        self.entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def take(self, message: bytes) -> bytes:
         self.last = message
-        if not self.entered.done():
+        if not self.ready.done():
             if self.response().state != self._state:
                 return b""
-            self.entered.set_result(None)
+            self.ready.set_result(None)
             return self.answer(self)
         self.answered += 1
         return self.answer(self)
@@ -53,12 +70,8 @@ class Campaign(Stream):
         self.sequence += 1
         return self.message(pb.CampaignRequest(heartbeat=pb.Heartbeat(sequence=self.sequence)))
 
-    def end(self) -> None:
-        super().end()
-        _fails(self.entered)
 
-
-class Observation(Stream):
+class Observation(Ready):
     """An Observe stream, which hands on the token of the present leader; None: vacant."""
 
     method = "Observe"
@@ -66,26 +79,32 @@ class Observation(Stream):
     def __init__(self, told: Callable[[int | None], None]) -> None:
         super().__init__()
         self._told = told
-        self.synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def take(self, message: bytes) -> bytes:
         response = pb.ObserveResponse.FromString(message)
         if not response.synced:
             self._told(response.term.token if response.HasField("term") else None)
-        elif not self.synced.done():
-            self.synced.set_result(None)
+        elif not self.ready.done():
+            self.ready.set_result(None)
         return b""
 
-    def end(self) -> None:
-        super().end()
-        _fails(self.synced)
 
-
-def _fails(future: asyncio.Future[None]) -> None:
-    """Tell who waits, if anybody does: of many streams that end, one is enough to know."""
-    if not future.done():
-        future.set_exception(ConnectionError("the gateway ended a stream"))
-        future.exception()  # it was seen
+async def open_all(
+    connections: Sequence[Connection],
+    streams: Iterable[tuple[R, Message]],
+    *,
+    half_close: bool,
+) -> list[R]:
+    """Open streams with their first messages, dealt out over connections, until all are ready."""
+    opened: list[R] = []
+    for number, (stream, request) in enumerate(streams):
+        connection = connections[number % len(connections)]
+        opened.append(connection.open(stream, request, half_close=half_close))
+        if number >= AT_ONCE:
+            await opened[number - AT_ONCE].ready
+    for stream in opened:
+        await stream.ready
+    return opened
 
 
 def enter(election: str, *, keep: bool, ttl: int = 10) -> pb.Enter:
@@ -119,15 +138,12 @@ async def candidates(
     answer: Answer = silent,
 ) -> list[Campaign]:
     """Enter each of the elections on a stream of its own, until all have that state."""
-    streams: list[Campaign] = []
+    streams = (
+        (
+            Campaign(state, answer),
+            pb.CampaignRequest(enter=enter(election, keep=keep, ttl=ttl)),
+        )
+        for election in elections
+    )
     async with asyncio.timeout(PATIENCE + len(elections) / PACE):
-        for number, election in enumerate(elections):
-            stream = Campaign(state, answer)
-            request = pb.CampaignRequest(enter=enter(election, keep=keep, ttl=ttl))
-            connection = connections[number % len(connections)]
-            streams.append(connection.open(stream, request, half_close=not keep))
-            if number >= AT_ONCE:
-                await streams[number - AT_ONCE].entered
-        for stream in streams:
-            await stream.entered
-    return streams
+        return await open_all(connections, streams, half_close=not keep)

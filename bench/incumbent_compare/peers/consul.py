@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from incumbent_backends.consul_url import parse_url
-from incumbent_compare.contender import Contender
+from incumbent_compare.contender import Contender, beside
 
 TTL = 10  # seconds of the session, the least that Consul allows; it may live twice as long
 RETRY = 5.0  # seconds after a lock-delay was met, as of Consul's Go client
@@ -86,11 +86,9 @@ async def lock(url: str, *, lock_delay: str = "") -> AsyncIterator[Contender]:
             answer.raise_for_status()
             session = str((await answer.json())["ID"])
         contender = SessionLock(http, session)
-        kept = asyncio.create_task(contender.keep())
         try:
-            yield contender
+            async with beside(contender.keep()):
+                yield contender
         finally:
-            kept.cancel()
-            await asyncio.gather(kept, return_exceptions=True)
             async with http.put(f"/v1/session/destroy/{session}") as answer:
                 await answer.read()

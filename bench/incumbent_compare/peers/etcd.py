@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from incumbent_backends import etcd_pb2 as pb
 from incumbent_backends.etcd_url import parse_url
-from incumbent_compare.contender import Contender
+from incumbent_compare.contender import Contender, beside
 
 TTL = 10  # seconds of the lease, renewed every third of it
 PREFIX = "incumbent-compare/"
@@ -115,12 +115,8 @@ async def election(url: str) -> AsyncIterator[Contender]:
     async with connected(url) as (channel, metadata):
         contender = ElectionService(channel, metadata)
         await contender.open()
-        kept = asyncio.create_task(contender.keep())
-        try:
+        async with beside(contender.keep()):
             yield contender
-        finally:
-            kept.cancel()
-            await asyncio.gather(kept, return_exceptions=True)
 
 
 def _field(number: int, content: bytes) -> bytes:

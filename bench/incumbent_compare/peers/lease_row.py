@@ -7,11 +7,22 @@ import asyncio
 import secrets
 from abc import abstractmethod
 
-from incumbent_compare.contender import Contender
+from incumbent_compare.contender import Contender, Opener, Peer
 
 TTL = 30.0  # seconds
 PACE = 10.0  # seconds
 TABLE = "incumbent_compare_lease"
+
+
+def peer(opener: Opener) -> Peer:
+    """This way on the database that it opens."""
+    return Peer(
+        f"lease row, {TTL:g} s, renewed and polled every {PACE:g} s",
+        opener,
+        polls=PACE,
+        expires=TTL + PACE,
+        renews="one transaction",
+    )
 
 
 class LeaseRow(Contender):

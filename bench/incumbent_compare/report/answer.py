@@ -8,7 +8,7 @@ from incumbent_compare.report.labels import labels
 from incumbent_compare.report.numbers import NONE, amount, is_time, seconds, spread
 from incumbent_compare.report.scenarios import spent
 from incumbent_compare.report.stores import Store, order, store
-from incumbent_compare.report.words import known, title
+from incumbent_compare.report.words import title
 from incumbent_compare.results import Quantity, Run, Series, Way
 
 HAND_OVER, FAILOVER = "handover", "failover"
@@ -73,7 +73,7 @@ def answers(run: Run) -> list[Answer]:
 
 def cost_of(run: Run) -> str:
     """What the operation is whose cost stands for a store's, or nothing."""
-    costs = {known(one.scenario) for one in run.series if one.cost and one.cost.operations}
+    costs = {one.scenario for one in run.series if one.cost and one.cost.operations}
     return next((name for name in _COSTS if name in costs), "")
 
 
@@ -152,7 +152,7 @@ def _median(quantity: Quantity) -> str:
 
 def _labelled(run: Run, scenario: str, way: Way) -> Iterator[tuple[Series, str, Quantity]]:
     """The durations of a scenario's ways, with what tells those of one store apart."""
-    all_series = [one for one in run.series if (known(one.scenario), one.way) == (scenario, way)]
+    all_series = [one for one in run.series if (one.scenario, one.way) == (scenario, way)]
     found = labels(all_series)
     titles = len({found.of(one) for one in all_series}) > 1 or way is not Way.GATEWAY
     for one in all_series:
@@ -180,7 +180,7 @@ def _figures(run: Run, scenario: str, name: str, way: Way) -> Iterator[Figure]:
 def _cost(run: Run, name: str) -> Iterator[Figure]:
     of = cost_of(run)
     for one in run.series:
-        if (one.store, known(one.scenario), one.way) == (name, of, Way.GATEWAY) and one.cost:
+        if (one.store, one.scenario, one.way) == (name, of, Way.GATEWAY) and one.cost:
             cost = spent(one.cost)
             parts = {"gateway": cost.gateway, "store": cost.store, "requests": cost.requests}
             yield from (Figure(part, text, "") for part, text in parts.items() if text != NONE)

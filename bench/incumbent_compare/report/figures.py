@@ -25,7 +25,7 @@ class Stats:
 
 def stats(quantity: Quantity) -> Stats:
     """The figures of a table: median, range of the repetitions' medians, p99 or the largest."""
-    count = sum(map(len, quantity.repetitions))
+    count = len(quantity.samples)
     counts = {len(samples) for samples in quantity.repetitions}
     each = counts.pop() if len(counts) == 1 else None
     runs, unit = len(quantity.repetitions), beside(quantity.unit)
@@ -51,7 +51,7 @@ def named(quantity: Quantity) -> str:
 
 def middle(quantity: Quantity) -> float:
     """The median of all samples."""
-    return median(sample for repetition in quantity.repetitions for sample in repetition)
+    return median(quantity.samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def verdicts(quantity: Quantity, series: Series, run: Run) -> tuple[Verdict, ...
 
 def _verdict(goal: Goal, quantity: Quantity, series: Series, run: Run) -> Verdict:
     sign = "≥" if goal.at_least else "≤"
-    few = goal.statistic == "p99" and sum(map(len, quantity.repetitions)) < ENOUGH
+    few = goal.statistic == "p99" and len(quantity.samples) < ENOUGH
     words = f"{_WORDS[goal.statistic]}{', here the largest,' if few else ''} {sign}"
     if goal.over is None:
         value, unit = _statistic(quantity, goal), beside(quantity.unit)

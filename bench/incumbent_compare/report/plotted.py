@@ -74,12 +74,11 @@ def _blocks(pairs: Sequence[_Measured], found: Labels) -> list[Block]:
 
 
 def _row(series: Series, quantity: Quantity, found: Labels) -> Row:
-    samples = sorted(sample for repetition in quantity.repetitions for sample in repetition)
     medians = quantity.medians()
     return Row(
         label=_label(series, found.of(series)),
         way=series.way,
-        samples=tuple(samples),
+        samples=tuple(sorted(quantity.samples)),
         median=middle(quantity),
         medians=(min(medians), max(medians)),
         text=amount(middle(quantity), beside(quantity.unit)),

@@ -25,7 +25,6 @@ class Promise:
 class Store:
     """A store as the report speaks of it."""
 
-    name: str
     title: str
     brief: str
     """The title where room is scarce."""
@@ -96,10 +95,7 @@ _KNOWN: Final = {
 }
 _SAME: Final = {
     "postgresql": "postgres",
-    "postgres-lease": "postgres",
     "postgresql+advisory": "postgres+advisory",
-    "postgres-advisory": "postgres+advisory",
-    "advisory": "postgres+advisory",
     "etcds": "etcd",
     "consuls": "consul",
 }
@@ -112,9 +108,9 @@ def store(name: str) -> Store:
     known = _KNOWN.get(_SAME.get(name.lower(), name.lower()))
     if known is None:
         title = name or "without a store"
-        return Store(name, title, title, "not known here", _UNKNOWN)
+        return Store(title, title, "not known here", _UNKNOWN)
     brief = known.title.replace(", lease rows", " leases").replace(", advisory", "")
-    return Store(name, known.title, brief, known.short, known.suits, _promise(known.url))
+    return Store(known.title, brief, known.short, known.suits, _promise(known.url))
 
 
 def order(name: str) -> tuple[int, str]:

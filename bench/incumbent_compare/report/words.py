@@ -27,7 +27,6 @@ _ABOUT = {
     "idle": "What gateway and store cost while candidates lead and wait, and nothing changes.",
     "churn": "Streams are opened, read and cancelled: what memory a gateway keeps of them.",
 }
-_SAME = {"hand-over": "handover", "mass-death": "crowd"}
 _UNKNOWN = "This report has no words of its own for this scenario; its figures are these."
 METHOD = """\
 Gateways and the floor are real programs in processes of their own, and so are clients that are
@@ -55,23 +54,18 @@ figure.
 
 def title(name: str) -> str:
     """What people call the scenario."""
-    return _TITLES.get(known(name), name)
+    return _TITLES.get(name, name)
 
 
 def about(name: str) -> str:
     """What happens in it."""
-    return _ABOUT.get(known(name), _UNKNOWN)
+    return _ABOUT.get(name, _UNKNOWN)
 
 
 def place(name: str) -> int:
     """Where it stands on the page: the known ones first."""
-    known_ones = list(_TITLES)
-    return known_ones.index(known(name)) if known(name) in _TITLES else len(known_ones)
-
-
-def known(name: str) -> str:
-    """The name by which this report knows the scenario."""
-    return _SAME.get(name, name)
+    known = list(_TITLES)
+    return known.index(name) if name in _TITLES else len(known)
 
 
 def method() -> list[str]:

@@ -28,7 +28,6 @@ Part = Callable[[Setting], Awaitable[list[Series]]]
 class Scenario:
     """One of them; `seconds` is what a store takes of a quick run, for the plan of time."""
 
-    about: str
     run: Part | None = None
     waits: Part | None = None
     heavy: bool = False
@@ -41,17 +40,13 @@ class Scenario:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "campaign": Scenario("enter to LEADING, uncontended", campaign.run, seconds=8),
-    "handover": Scenario(
-        "the leader resigns", handover.run, handover.waits, seconds=25, waiting=22
-    ),
-    "failover": Scenario(
-        "the leader or its gateway is killed", failover.run, failover.waits, seconds=18, waiting=75
-    ),
-    "heartbeats": Scenario("as fast as they are answered", heartbeats.run, seconds=15),
-    "terms": Scenario("thousands held", waits=terms.waits, heavy=True, waiting=110),
-    "observers": Scenario("of one election", observers.run, seconds=15),
-    "crowd": Scenario("many leaders die at once", crowd.run, seconds=18),
-    "idle": Scenario("nothing happens", waits=idle.waits, heavy=True, waiting=35),
-    "churn": Scenario("streams come and go", churn.run, quick=False, seconds=20),
+    "campaign": Scenario(campaign.run, seconds=8),
+    "handover": Scenario(handover.run, handover.waits, seconds=25, waiting=22),
+    "failover": Scenario(failover.run, failover.waits, seconds=18, waiting=75),
+    "heartbeats": Scenario(heartbeats.run, seconds=15),
+    "terms": Scenario(waits=terms.waits, heavy=True, waiting=110),
+    "observers": Scenario(observers.run, seconds=15),
+    "crowd": Scenario(crowd.run, seconds=18),
+    "idle": Scenario(waits=idle.waits, heavy=True, waiting=35),
+    "churn": Scenario(churn.run, quick=False, seconds=20),
 }

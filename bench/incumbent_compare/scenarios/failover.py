@@ -6,7 +6,7 @@ Counted from the kill until the successor knows that it leads.
 import asyncio
 import random
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare import goals
@@ -16,7 +16,7 @@ from incumbent_compare.doomed import doomed
 from incumbent_compare.goals import with_goals
 from incumbent_compare.processes import Server
 from incumbent_compare.results import Series, Way
-from incumbent_compare.setting import Meter, Setting, opened, quantity
+from incumbent_compare.setting import Meter, Setting, opened, quantity, singles
 
 WAITED = 0.1  # seconds that the successor has waited
 BEATS = 0.4  # seconds: more than there is between two heartbeats at a ttl of 1 s
@@ -131,21 +131,22 @@ async def _gateways(setting: Setting) -> list[Series]:
     and one that is gone with its gateway, whose successor waits for the store.
     """
     sizes = setting.sizes
-    async with AsyncExitStack() as stack:
-        gateways = await stack.enter_async_context(setting.gateways(sizes.repetitions + 1))
-        (survivor,) = await stack.enter_async_context(connected(gateways[-1].address))
+    async with (
+        setting.gateways(sizes.repetitions + 1) as gateways,
+        connected(gateways[-1].address) as (survivor,),
+    ):
         tasks = [
             _orphaned(gateway, survivor, number) for number, gateway in enumerate(gateways[:-1])
         ]
         found = await asyncio.gather(*tasks)
         for _ in range(sizes.repetitions):
             setting.step()
-    succeeded = quantity(KILLED, "ms", [[one] for one, _ in found])
-    resumed = [[other] for _, other in found if other is not None]
+    succeeded = singles(KILLED, "ms", [one for one, _ in found])
+    resumed = [other for _, other in found if other is not None]
     series = setting.series
     ways = [series("failover", Way.GATEWAY, "a gateway killed, its client with it", [succeeded])]
     if resumed:
-        went_on = quantity("kill -9 to LEADING again, same token", "ms", resumed)
+        went_on = singles("kill -9 to LEADING again, same token", "ms", resumed)
         title = "a gateway killed, its client goes on at another one"
         ways.append(series("failover", Way.GATEWAY, title, [went_on]))
     return ways
@@ -157,8 +158,7 @@ async def _orphaned(gateway: Server, survivor: Stub, number: int) -> tuple[float
         gone = Candidate(stub, f"{election}/gone", keep=True, ttl=30)
         stays = Candidate(stub, f"{election}/stays", keep=True, ttl=30)
         await gone.lead()
-        await stays.enter()
-        token = (await stays.until(pb.STATE_LEADING)).term.token
+        token = (await stays.lead()).term.token
         successor = Candidate(survivor, f"{election}/gone")
         await successor.enter()
         await successor.until(pb.STATE_WAITING)

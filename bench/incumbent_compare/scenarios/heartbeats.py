@@ -8,7 +8,7 @@ them what a direct client does to say that it still leads.
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from incumbent.v1 import election_service_pb2 as pb
@@ -16,7 +16,7 @@ from incumbent_compare.contender import Contender, Peer
 from incumbent_compare.goals import OF_THE_FLOOR, with_goals
 from incumbent_compare.processes import Server
 from incumbent_compare.results import Series, Way
-from incumbent_compare.setting import Meter, Setting, opened, quantity
+from incumbent_compare.setting import Meter, Setting, opened, singles
 from incumbent_compare.streams import Campaign, lead
 from incumbent_compare.wire import connections
 
@@ -130,15 +130,15 @@ def _series(
     streams: int,
     number: int,
 ) -> Series:
-    rate = quantity(RATE, "a second", [[each] for each in figures.rates])
+    rate = singles(RATE, "a second", figures.rates)
     if way is Way.GATEWAY:
         rate = with_goals(
             rate, OF_THE_FLOOR.model_copy(update={"over": title.replace("gateway", "floor")})
         )
     measured = [
         rate,
-        quantity(CPU, "µs each", [[each] for each in figures.server]),
-        quantity(CLIENT, "µs each", [[each] for each in figures.client]),
+        singles(CPU, "µs each", figures.server),
+        singles(CLIENT, "µs each", figures.client),
     ]
     return setting.series(
         "heartbeats", way, title, measured, meter, streams=streams, connections=number
@@ -149,8 +149,7 @@ async def _direct(setting: Setting, peer: Peer) -> Series:
     """Clients that each renew what they lead, as fast as the store answers."""
     sizes, meter, figures = setting.sizes, Meter(setting.target), _Figures()
     number = min(CLIENTS, sizes.loads[0][0])
-    async with AsyncExitStack() as stack:
-        clients = [(await stack.enter_async_context(opened(peer.open)))[0] for _ in range(number)]
+    async with opened(*[peer.open] * number) as clients:
         await asyncio.gather(*(c.campaign(f"heartbeats/direct/{n}") for n, c in enumerate(clients)))
         for _ in range(sizes.repetitions):
             async with meter.repetition() as this:
@@ -159,8 +158,8 @@ async def _direct(setting: Setting, peer: Peer) -> Series:
             setting.step()
         await asyncio.gather(*(c.resign(f"heartbeats/direct/{n}") for n, c in enumerate(clients)))
     measured = [
-        quantity(RATE, "a second", [[each] for each in figures.rates]),
-        quantity(CLIENT, "µs each", [[each] for each in figures.client]),
+        singles(RATE, "a second", figures.rates),
+        singles(CLIENT, "µs each", figures.client),
     ]
     return setting.series(
         "heartbeats", Way.DIRECT, peer.title, measured, meter, clients=number, heartbeat=peer.renews

@@ -6,7 +6,7 @@ from incumbent.v1 import election_service_pb2 as pb
 from incumbent_compare import goals
 from incumbent_compare.goals import with_goals
 from incumbent_compare.results import Series, Way
-from incumbent_compare.setting import Meter, Setting, quantity
+from incumbent_compare.setting import Meter, Setting, singles
 from incumbent_compare.streams import candidates, lead
 from incumbent_compare.wire import connections
 
@@ -41,16 +41,14 @@ async def waits(setting: Setting) -> list[Series]:
                 log.append(this.count.log_bytes * 60 / 1e3 / sizes.idled)
             setting.step()
         lost = float(sum(stream.ended for stream in streams))
-    each_second = quantity("writes at the store in a second", "a second", [[w] for w in writes])
+    each_second = singles("writes at the store in a second", "a second", writes)
     measured = [
-        with_goals(
-            quantity("CPU of the gateway", "% of a core", [[c] for c in cpu]), goals.IDLE_CPU
-        ),
+        with_goals(singles("CPU of the gateway", "% of a core", cpu), goals.IDLE_CPU),
         with_goals(each_second, goals.IDLE_WRITES),
-        with_goals(quantity("candidates lost", "candidates", [[lost]]), goals.LOST),
+        with_goals(singles("candidates lost", "candidates", [lost]), goals.LOST),
     ]
     if log:
-        measured.append(quantity("log of the store", "kB a minute", [[each] for each in log]))
+        measured.append(singles("log of the store", "kB a minute", log))
     title = f"gateway, {number:,} elections with 3 candidates each"
     return [
         setting.series(

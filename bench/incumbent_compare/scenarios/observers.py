@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from statistics import median
 
 from incumbent.v1 import election_service_pb2 as pb
@@ -12,9 +11,9 @@ from incumbent_compare.contender import ThroughGateway
 from incumbent_compare.goals import with_goals
 from incumbent_compare.processes import Server
 from incumbent_compare.results import Series, Way
-from incumbent_compare.setting import Meter, Setting, quantity
-from incumbent_compare.streams import AT_ONCE, Observation
-from incumbent_compare.wire import Connection, connections
+from incumbent_compare.setting import Meter, Setting, quantity, singles
+from incumbent_compare.streams import Observation, open_all
+from incumbent_compare.wire import connections
 
 CONNECTIONS = 50
 PATIENCE = 30.0  # seconds until all have been told
@@ -69,7 +68,9 @@ async def _observed(setting: Setting, gateway: Server, number: int) -> Series:
         leader = ThroughGateway(stub)
         await leader.campaign(ELECTION)
         idle, watches = gateway.resident(), await target.watches()
-        await _open(made, audience, number)
+        request = pb.ObserveRequest(election=ELECTION)
+        observers = ((audience.observer(each), request) for each in range(number))
+        await open_all(made, observers, half_close=True)
         await audience.told()
         memory = (gateway.resident() - idle) * 1.024 / number
         further = await target.watches()
@@ -87,30 +88,15 @@ async def _observed(setting: Setting, gateway: Server, number: int) -> Series:
         quantity("change to half of the receivers", "ms", half),
     ]
     if number >= 100:
-        each = quantity("resident memory of the gateway", "kB a stream", [[memory]])
+        each = singles("resident memory of the gateway", "kB a stream", [memory])
         found.append(with_goals(each, goals.HELD_MEMORY))
     if watches is not None and further is not None:
-        more = quantity(
-            "further watches or connections at the store", "in all", [[further - watches]]
-        )
+        more = singles("further watches or connections at the store", "in all", [further - watches])
         found.append(with_goals(more, goals.LOST))
     title = f"gateway, {number:,} observer{'s' if number > 1 else ''}"
     return setting.series(
         "observers", Way.GATEWAY, title, found, meter, operation=OPERATION, observers=number
     )
-
-
-async def _open(made: Sequence[Connection], audience: _Audience, number: int) -> None:
-    streams = []
-    for each in range(number):
-        request = pb.ObserveRequest(election=ELECTION)
-        streams.append(
-            made[each % len(made)].open(audience.observer(each), request, half_close=True)
-        )
-        if each >= AT_ONCE:
-            await streams[each - AT_ONCE].synced
-    for stream in streams:
-        await stream.synced
 
 
 async def _change(leader: ThroughGateway, audience: _Audience) -> list[float]:

@@ -12,7 +12,7 @@ from incumbent_compare import goals
 from incumbent_compare.goals import with_goals
 from incumbent_compare.processes import Server
 from incumbent_compare.results import Quantity, Series, Way
-from incumbent_compare.setting import Meter, Setting, quantity
+from incumbent_compare.setting import Meter, Setting, singles
 from incumbent_compare.streams import Campaign, lead, silent
 from incumbent_compare.targets import Count
 from incumbent_compare.wire import Connection, connections
@@ -122,18 +122,18 @@ class _Pace:
 
 
 def _quantities(held: _Held, number: int, seconds: float, *, keep: bool) -> Iterator[Quantity]:
-    yield with_goals(quantity("terms lost", "terms", [[each] for each in held.lost]), goals.LOST)
-    cpu = quantity("CPU of the gateway", "% of a core", [[each] for each in held.cpu])
+    yield with_goals(singles("terms lost", "terms", held.lost), goals.LOST)
+    cpu = singles("CPU of the gateway", "% of a core", held.cpu)
     yield cpu if keep else with_goals(cpu, goals.HELD_CPU)
-    memory = quantity("resident memory of the gateway", "kB a term", [[m] for m in held.memory])
+    memory = singles("resident memory of the gateway", "kB a term", held.memory)
     yield with_goals(memory, goals.HELD_MEMORY)
     if keep:
         # Renewals are seconds apart, so that a repetition may see none: one value for all.
         writes = sum(each.writes for each in held.counts) / max(1, sum(held.beats))
-        each = quantity("writes at the store a heartbeat", "an operation", [[writes]])
+        each = singles("writes at the store a heartbeat", "an operation", [writes])
         yield with_goals(each, goals.writes_a_heartbeat(number))
     minute = 60 / seconds
-    yield quantity("writes", "a minute", [[each.writes * minute] for each in held.counts])
+    yield singles("writes", "a minute", [each.writes * minute for each in held.counts])
     sizes = [each.log_bytes for each in held.counts if each.log_bytes is not None]
     if sizes:
-        yield quantity("log of the store", "kB a minute", [[s * minute / 1e3] for s in sizes])
+        yield singles("log of the store", "kB a minute", [s * minute / 1e3 for s in sizes])

@@ -10,11 +10,14 @@ from incumbent_compare.targets.target import Count, Target, Unreachable
 __all__ = ["TARGETS", "Count", "Target", "Unreachable"]
 
 TARGETS: dict[str, type[Target]] = {
-    "memory": MemoryTarget,
-    "sqlite": SqliteTarget,
-    "postgres": PostgresTarget,
-    "postgres+advisory": AdvisoryTarget,
-    "etcd": EtcdTarget,
-    "consul": ConsulTarget,
+    target.name: target
+    for target in (
+        MemoryTarget,
+        SqliteTarget,
+        PostgresTarget,
+        AdvisoryTarget,
+        EtcdTarget,
+        ConsulTarget,
+    )
 }
 """By the names that `--store` takes, which are the schemes of their URLs."""

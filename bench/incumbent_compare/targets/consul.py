@@ -58,7 +58,7 @@ class ConsulTarget(Target):
             told = await self._self()
         except (aiohttp.ClientError, TimeoutError, BackendError) as error:
             raise Unreachable(str(error) or type(error).__name__) from error
-        self._pid = server_at(address.hostname or "", address.port or 8500, "consul")
+        self._pid = server_at(address.hostname or "", address.port or 0, "consul")
         return str(told["Config"]["Version"])
 
     async def count(self) -> Count:

@@ -10,7 +10,6 @@ class MemoryTarget(Target):
 
     name = "memory"
     shared = False
-    moves = False
     counts = "nothing is written"
 
     def __init__(self, _: str, folder: Path) -> None:

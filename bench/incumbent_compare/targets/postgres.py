@@ -1,7 +1,6 @@
 """A PostgreSQL, by lease rows or by advisory locks."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from psycopg import AsyncConnection, conninfo
 
 from incumbent_backends.postgres_server import parse_url
 from incumbent_compare.contender import Peer
+from incumbent_compare.peers import lease_row
 from incumbent_compare.peers import postgres as peers
-from incumbent_compare.peers.lease_row import PACE, TABLE, TTL
+from incumbent_compare.peers.lease_row import TABLE
 from incumbent_compare.targets.target import Count, Target, Unreachable
 from incumbent_compare.usage import server_at
 
@@ -42,16 +42,7 @@ class PostgresTarget(Target):
         self.peers = self._peers()
 
     def _peers(self) -> tuple[Peer, ...]:
-        title = f"lease row, {TTL:g} s, renewed and polled every {PACE:g} s"
-        return (
-            Peer(
-                title,
-                partial(peers.row, self.conninfo),
-                polls=PACE,
-                expires=TTL + PACE,
-                renews="one transaction",
-            ),
-        )
+        return (lease_row.peer(partial(peers.row, self.conninfo)),)
 
     @classmethod
     def check(cls, url: str) -> str:
@@ -60,9 +51,7 @@ class PostgresTarget(Target):
 
     async def prepare(self) -> str:
         try:
-            self._asks = await AsyncConnection.connect(
-                self.conninfo, autocommit=True, connect_timeout=10
-            )
+            self._asks = await self._connect()
             await self._asks.execute(peers.MAKE)
         except psycopg.Error as error:
             raise Unreachable(str(error).partition("\n")[0]) from error
@@ -81,7 +70,7 @@ class PostgresTarget(Target):
         return float(clients) - 1  # this one
 
     async def forget(self, namespace: str) -> None:
-        async with self._connection() as connection:
+        async with await self._connect() as connection:
             for table, column in _TABLES:
                 cursor = await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
                 if await cursor.fetchone() == (True,):
@@ -91,16 +80,12 @@ class PostgresTarget(Target):
     async def close(self) -> None:
         if self._asks is not None:
             await self._asks.close()
-            async with self._connection() as connection:
+            async with await self._connect() as connection:
                 await connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection[tuple[Any, ...]]]:
+    def _connect(self) -> Awaitable[AsyncConnection[tuple[Any, ...]]]:
         """A new one: what was interrupted closes the one that it was on."""
-        async with await AsyncConnection.connect(
-            self.conninfo, autocommit=True, connect_timeout=10
-        ) as connection:
-            yield connection
+        return AsyncConnection.connect(self.conninfo, autocommit=True, connect_timeout=10)
 
     async def _rows(self, statement: str) -> list[tuple[Any, ...]]:
         assert self._asks is not None
@@ -111,7 +96,6 @@ class AdvisoryTarget(PostgresTarget):
     """Its gateways hold session locks."""
 
     name = "postgres+advisory"
-    moves = False
     terms = 2_000
 
     def _peers(self) -> tuple[Peer, ...]:

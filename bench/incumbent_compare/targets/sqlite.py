@@ -5,9 +5,8 @@ import struct
 from functools import partial
 from pathlib import Path
 
-from incumbent_compare.contender import Peer
+from incumbent_compare.peers import lease_row
 from incumbent_compare.peers import sqlite as peers
-from incumbent_compare.peers.lease_row import PACE, TTL
 from incumbent_compare.targets.target import Count, Target
 
 # The header of a WAL's index, as SQLite's own documentation has it: iChange grows with each
@@ -30,15 +29,7 @@ class SqliteTarget(Target):
         self._own = folder / "lease.db"
         self._kept: sqlite3.Connection | None = None
         self._logs = [_Log(file), _Log(self._own)]
-        self.peers = (
-            Peer(
-                f"lease row, {TTL:g} s, renewed and polled every {PACE:g} s",
-                partial(peers.row, self._own),
-                polls=PACE,
-                expires=TTL + PACE,
-                renews="one transaction",
-            ),
-        )
+        self.peers = (lease_row.peer(partial(peers.row, self._own)),)
 
     async def prepare(self) -> str:
         # It stays open, so that the log of the file stays as well.

@@ -52,7 +52,6 @@ class Target(ABC):
 
     name: str
     shared = True  # by several gateways
-    moves = True  # a term outlives its gateway
     terms = 20_000  # that one gateway holds at most
     counts = ""  # how its writes are counted, for the report
     peers: tuple[Peer, ...] = ()

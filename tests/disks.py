@@ -29,6 +29,15 @@ def small_disk(folder: Path, mebibytes: int = 1) -> Iterator[Path]:
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
     """Not a byte is left on the disk."""
+    filler = fill(folder)
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def fill(folder: Path) -> Path:
+    """Leave nothing free on a disk; the file that takes it all."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 20, 65536, 4096, 512, 1):
@@ -37,7 +46,4 @@ def filled(folder: Path) -> Iterator[None]:
                     file.write(bytes(size))
             except OSError:
                 continue
-    try:
-        yield
-    finally:
-        filler.unlink()
+    return filler

@@ -121,12 +121,6 @@ class Gateway:
     async def ended(self, seconds: float = 20.0) -> int:
         return await asyncio.to_thread(self.wait, seconds)
 
-    def resident(self) -> int:
-        """Bytes of memory that it holds now."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
-        return int(line.split()[1]) * 1024
-
 
 def _ready(http: str) -> bool:
     try:
@@ -200,9 +194,11 @@ class Gateways:
 
 
 @contextmanager
-def gateways_in(folder: Path) -> Iterator[Gateways]:
-    """Gateways on a file in this folder, ended with the block."""
+def gateways_in(folder: Path, store: str | None = None) -> Iterator[Gateways]:
+    """Gateways on a store, or on a file in this folder, ended with the block."""
     gateways = Gateways(folder)
+    if store is not None:
+        gateways.store = store
     try:
         yield gateways
     finally:

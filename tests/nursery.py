@@ -2,7 +2,7 @@
 
 A start takes 0.7 s of CPU, all but 0.04 s of it for imports, and the tests start hundreds. What is
 forked runs the same `main` with the same arguments and environment, is a process of its own, and is
-killed, frozen and waited for like any other. That the script itself starts is for test_start.py.
+killed, frozen and waited for like any other. That the script itself starts is in test_start.py.
 
 The nursery is asked over a socket: the arguments and the environment go there with three
 descriptors (where the output goes, and a pipe for the exit code), the process id comes back.

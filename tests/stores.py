@@ -4,16 +4,15 @@ It takes the fixture `gateways`, which is then of gateways on such a store, empt
 and after it. The servers are those that all tests share.
 """
 
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from tests.gateways import Gateways
+from tests.gateways import Gateways, gateways_in
 from tests.integration.advisory_store import locks
+from tests.integration.postgres_store import scratch_database
 from tests.servers import shared, shared_consul, shared_etcd
 
 SERVERS = {  # by which --store chooses
@@ -30,25 +29,14 @@ def on(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("gateways", names, indirect=True)
 
 
-every_store = on("sqlite", "postgres", "postgres+advisory", "etcd", "consul")
+every_store = on(*SERVERS)
 where_terms_move = on("sqlite", "postgres", "etcd", "consul")
-
-
-@contextmanager
-def gateways_at(url: str, folder: Path) -> Iterator[Gateways]:
-    """Gateways on a store, ended with the block."""
-    gateways = Gateways(folder)
-    gateways.store = url
-    try:
-        yield gateways
-    finally:
-        gateways.stop_all()
 
 
 @contextmanager
 def gateways_on(name: str, folder: Path) -> Iterator[Gateways]:
     """Gateways on an empty store of this name, ended with the block."""
-    with _STORES[name](folder) as url, gateways_at(url, folder) as gateways:
+    with _STORES[name](folder) as url, gateways_in(folder, url) as gateways:
         yield gateways
 
 
@@ -61,13 +49,9 @@ def file(folder: Path) -> Iterator[str]:
 @contextmanager
 def database(*_: Path) -> Iterator[str]:
     """The URL of a database of this test's own."""
-    url, name = shared("postgres").url(), f"e2e_{secrets.token_hex(6)}"
-    with closing(psycopg.connect(url, autocommit=True)) as db:
-        db.execute(f"CREATE DATABASE {name}".encode())
-        try:
-            yield f"{url.rpartition('/')[0]}/{name}"
-        finally:
-            db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    url = shared("postgres").url()
+    with scratch_database(url) as name:
+        yield f"{url.rpartition('/')[0]}/{name}"
 
 
 @contextmanager

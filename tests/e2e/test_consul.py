@@ -14,10 +14,10 @@ from tests.certificates import authority, signed
 from tests.clients import Streams, a_credential, an_election, connected
 from tests.disks import filled, small_disk
 from tests.figures import Figures
-from tests.gateways import Gateways
+from tests.gateways import Gateways, gateways_in
 from tests.integration.consul_store import ACL, MANAGEMENT, token_for
 from tests.servers import Consul, consul, consul_cluster, shared_consul
-from tests.stores import gateways_at, gateways_on
+from tests.stores import gateways_on
 
 STORE = "consul"
 
@@ -95,7 +95,7 @@ async def test_a_restart_of_the_server_costs_no_term(
     tmp_path: Path, streams: Streams, figures: Figures
 ) -> None:
     """Fault 9: kill -9 of a Consul with a data folder, away for two seconds."""
-    with consul(data=True) as server, gateways_at(server.url(), tmp_path) as gateways:
+    with consul(data=True) as server, gateways_in(tmp_path, server.url()) as gateways:
         gateway = await gateways.launch("--backend-ttl", "15s")
         credential = a_credential()
         leader = await streams.candidate(gateway.grpc, an_election(), credential=credential, ttl=15)
@@ -121,7 +121,7 @@ async def test_a_full_disk(tmp_path: Path, streams: Streams) -> None:
     try:
         with (
             small_disk(server.folder / "data", 32) as disk,
-            gateways_at(server.start().url(), tmp_path) as gateways,
+            gateways_in(tmp_path, server.start().url()) as gateways,
         ):
             gateway = await gateways.launch("--backend-ttl", "3s")
             leader = await streams.candidate(gateway.grpc, an_election(), ttl=10)
@@ -155,7 +155,7 @@ async def test_a_cluster_without_a_leader(
     with consul_cluster() as cluster:
         leading = cluster.leader
         here, other = [member for member in cluster.members if member is not leading]
-        with gateways_at(here.url(), tmp_path) as gateways:
+        with gateways_in(tmp_path, here.url()) as gateways:
             gateway = await gateways.launch("--backend-ttl", "8s")
             election = an_election()
             leader = await streams.candidate(gateway.grpc, election, ttl=8)
@@ -184,7 +184,7 @@ def test_what_will_not_do_ends_the_start(tmp_path: Path) -> None:
     https = {"cert_file": str(made.certificate), "key_file": str(made.key)}
     with (
         consul(settings=ACL | {"tls": {"https": https}}, https=True, token=MANAGEMENT) as server,
-        gateways_at("", tmp_path) as gateways,
+        gateways_in(tmp_path, "") as gateways,
     ):
         few, _ = token_for(server, "")
         encrypted = {"scheme": "consuls", "ca": str(ca.certificate)}

@@ -14,10 +14,10 @@ from incumbent.v1 import election_service_pb2 as pb
 from tests.certificates import authority
 from tests.clients import Streams, a_credential, an_election, connected, now
 from tests.figures import Figures
-from tests.gateways import Gateways
+from tests.gateways import Gateways, gateways_in
 from tests.integration.etcd_store import tls, with_users
 from tests.servers import Etcd, etcd, etcd_cluster, shared, shared_etcd
-from tests.stores import gateways_at, gateways_on
+from tests.stores import gateways_on
 
 
 @pytest.fixture
@@ -100,8 +100,7 @@ async def test_a_cluster_that_loses_its_quorum_and_a_leader_that_freezes(
     tmp_path: Path, streams: Streams, figures: Figures
 ) -> None:
     """A frozen leader of etcd costs no term; without a quorum: JEOPARDY, LOST, then recovery."""
-    gateways = Gateways(tmp_path)
-    with etcd_cluster() as members:
+    with etcd_cluster() as members, gateways_in(tmp_path) as gateways:
         first, *others = sorted(members, key=lambda member: not member.leads())
         gateways.store = f"etcd://{','.join(each.address for each in (first, *others))}"
         gateway = await gateways.launch("--backend-ttl", "6s")
@@ -124,14 +123,13 @@ async def test_a_cluster_that_loses_its_quorum_and_a_leader_that_freezes(
         await asyncio.to_thread(gateway.serving)
         again = await streams.candidate(gateway.grpc, election)
         assert await again.leads(30) > token
-        gateways.stop_all()
 
 
 async def test_an_etcd_without_space(tmp_path: Path, streams: Streams) -> None:
     """Fault 13: nothing is granted, what is held is kept; when it has been mended all goes on."""
     with (
         etcd(quota_backend_bytes=2 * 1024 * 1024) as server,
-        gateways_at(server.url(), tmp_path) as gateways,
+        gateways_in(tmp_path, server.url()) as gateways,
     ):
         gateway = await gateways.launch("--backend-ttl", "2s")
         leader = await streams.candidate(gateway.grpc, an_election(), ttl=10)

@@ -12,10 +12,10 @@ import pytest
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, a_credential, an_election
 from tests.figures import Figures
-from tests.gateways import Gateways
+from tests.gateways import Gateways, gateways_in
 from tests.mechanisms import Mechanism, both
 from tests.servers import Postgres
-from tests.stores import gateways_at, gateways_on
+from tests.stores import gateways_on
 
 STORE = "postgres"
 
@@ -46,7 +46,7 @@ async def test_a_session_row_deleted_by_hand_is_lost_within_a_second(
 async def test_a_restart_of_the_server_costs_no_term(
     server: Postgres, tmp_path: Path, streams: Streams
 ) -> None:
-    with gateways_at(server.url(), tmp_path) as gateways:
+    with gateways_in(tmp_path, server.url()) as gateways:
         gateway = await gateways.launch("--backend-ttl", "15s")
         leader = await streams.candidate(
             gateway.grpc, an_election(), credential=a_credential(), ttl=15

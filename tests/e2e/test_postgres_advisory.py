@@ -12,12 +12,12 @@ from grpc import StatusCode, aio
 from incumbent.v1 import election_service_pb2 as pb
 from tests.clients import Streams, Told, a_credential, an_election, connected, seconds_of
 from tests.figures import Figures
-from tests.gateways import Gateways
+from tests.gateways import Gateways, gateways_in
 from tests.integration.advisory_store import locks
 from tests.poolers import pgbouncer
 from tests.proxies import proxied
 from tests.servers import Postgres
-from tests.stores import database, gateways_at
+from tests.stores import database
 
 STORE = "postgres"
 SLACK = 2.0  # seconds more than the bound, for a busy machine
@@ -32,7 +32,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def gateways(url: str, tmp_path: Path) -> Iterator[Gateways]:
-    with gateways_at(locks(url), tmp_path) as gateways:
+    with gateways_in(tmp_path, locks(url)) as gateways:
         yield gateways
 
 
@@ -178,7 +178,7 @@ async def test_a_restart_of_the_server_is_noticed_within_a_second(
     server: Postgres, tmp_path: Path, streams: Streams, figures: Figures
 ) -> None:
     """Faults 9 and 10: the term ends with the server, and the next token is higher."""
-    with gateways_at(locks(server.url()), tmp_path) as gateways:
+    with gateways_in(tmp_path, locks(server.url())) as gateways:
         gateway = await gateways.launch("--backend-ttl", "15s")
         election = an_election()
         leader = await streams.candidate(gateway.grpc, election, ttl=15)

@@ -11,10 +11,11 @@ from grpc import StatusCode
 from incumbent.v1 import election_service_pb2 as pb
 from tests.certificates import authority, tls_postgres, verified
 from tests.clients import Streams, a_credential, an_election
+from tests.disks import fill
 from tests.figures import Figures
 from tests.gateways import Gateways, gateways_in
 from tests.integration.advisory_store import locks
-from tests.integration.postgres_store import fill, fill_log, sql
+from tests.integration.postgres_store import fill_log, sql
 from tests.mechanisms import Mechanism, both
 from tests.poolers import pgbouncer
 from tests.processes import reachable

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import Streams, an_election
-from tests.gateways import Gateways, gateways_in
+from tests.gateways import PROGRAM, Gateways, gateways_in
 
 NOBODY = 65534
 
@@ -50,6 +50,16 @@ def test_a_file_that_is_no_database(gateways: Gateways) -> None:
     gateways.file.write_bytes(letter)
     assert "is not a SQLite database" in gateways.refused()
     assert gateways.file.read_bytes() == letter
+
+
+def test_the_script_itself_serves_and_refuses(gateways: Gateways, tmp_path: Path) -> None:
+    """The others are forked from one process that has imported it."""
+    script = (str(PROGRAM),)
+    gateway = gateways.start(program=script)
+    gateway.terminate()
+    assert gateway.wait() == 0
+    missing = f"sqlite:///{tmp_path}/missing/store.db"
+    assert "does not exist" in gateways.refused(store=missing, program=script)
 
 
 def test_a_missing_folder(gateways: Gateways, tmp_path: Path) -> None:

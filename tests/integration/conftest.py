@@ -1,12 +1,28 @@
-"""What most tests of PostgreSQL's drivers ask for."""
+"""What most tests of the SQL drivers ask for, and a namespace for all of them."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from incumbent_backends.sqlite import Sqlite
 from tests.integration.postgres_store import scratch_database, sql
+from tests.integration.sqlite_store import build
 from tests.servers import Postgres, postgres, shared
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of a SQLite store."""
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+async def backend(path: Path) -> AsyncIterator[Sqlite]:
+    """SQLite's driver on it; the tests of another store have their own."""
+    async with build(path) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

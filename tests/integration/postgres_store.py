@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -44,8 +43,10 @@ def scratch_database(url: str) -> Iterator[str]:
     """The name of a database for the block."""
     name = f"test_{secrets.token_hex(4)}"
     sql(url, f"CREATE DATABASE {name}")
-    yield name
-    sql(url, f"DROP DATABASE {name} WITH (FORCE)")
+    try:
+        yield name
+    finally:
+        sql(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def refusal(backend: Backend) -> str:
@@ -109,16 +110,3 @@ def fill_log(server: Postgres) -> None:
     with psycopg.connect(server.url(), autocommit=True) as db, suppress(psycopg.OperationalError):
         while True:
             db.execute(message.encode())
-
-
-def fill(folder: Path) -> Path:
-    """Leave nothing free on a disk."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return filler

@@ -131,7 +131,7 @@ async def test_a_gateway_that_leaves_ends_what_nothing_hangs_on(
 
 
 async def test_what_hangs_on_a_longer_session_that_was_given_up_is_lost(
-    server: Consul, namespace: str, long: Driver, short: Driver
+    server: Consul, long: Driver, short: Driver
 ) -> None:
     """Consul keeps it for a while yet, but nobody renews it: it must not be trusted."""
     term = await lead(long)

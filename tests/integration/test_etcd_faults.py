@@ -12,8 +12,8 @@ import pytest
 from incumbent_backends import etcd_watch
 from incumbent_backends.api import Claim, Term, Unavailable
 from incumbent_backends.etcd_watch import EtcdWatch
-from tests.integration.etcd_store import SOON, build, eventually, key, leases_of
-from tests.integration.verbs import SECOND, lead, move, watching
+from tests.integration.etcd_store import SOON, build, eventually, key
+from tests.integration.verbs import lead, move, watching
 from tests.proxies import proxied
 from tests.servers import Etcd, etcd, shared_etcd
 
@@ -139,40 +139,6 @@ async def test_an_acquire_cancelled_in_flight_leaves_nothing(store: Etcd, namesp
             await one.renew([])
             await one.renew([])
             assert (await two.read("e")).term is None
-
-
-async def test_a_move_never_shortens_and_the_longer_lease_goes(store: Etcd, namespace: str) -> None:
-    async with (
-        build(store.url(), namespace, backend_ttl=30 * SECOND) as long,
-        build(store.url(), namespace, backend_ttl=5 * SECOND) as short,
-    ):
-        term = await lead(long)
-        moved = (await move(short, term)).term
-        assert moved is not None
-        assert (moved.session, moved.backend_ttl) == (short.session, 30 * SECOND)
-        (kv,) = store.say("kv/range", key=key(namespace, "e"))["kvs"]
-        assert int(store.say("lease/timetolive", ID=kv["lease"])["grantedTTL"]) == 30
-        own = await lead(short, "own")
-        keep = [Claim("e", term.token), Claim("own", own.token)]
-        assert (await short.renew(keep)).survivors == frozenset(keep)
-        assert len(leases_of(store, short)) == 2
-        await short.release(moved)
-        for _ in range(2):  # found with nothing on it twice
-            await short.renew([Claim("own", own.token)])
-        assert leases_of(store, short) == {int(short.session, 16)}
-
-
-async def test_many_moves_share_one_longer_lease(store: Etcd, namespace: str) -> None:
-    async with (
-        build(store.url(), namespace, backend_ttl=30 * SECOND) as long,
-        build(store.url(), namespace, backend_ttl=5 * SECOND) as short,
-    ):
-        terms = [await lead(long, f"e/{number}") for number in range(20)]
-        moved = await asyncio.gather(*(move(short, term) for term in terms))
-        assert {snapshot.term.session for snapshot in moved if snapshot.term} == {short.session}
-        assert len(leases_of(store, short)) == 2
-        claims = [Claim(term.election, term.token) for term in terms]
-        assert (await short.renew(claims)).survivors == frozenset(claims)
 
 
 async def test_five_thousand_terms_cost_one_renewal(namespace: str) -> None:

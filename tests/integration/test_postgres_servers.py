@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from incumbent_backends.api import Backend, Claim, Unavailable
-from tests.integration.postgres_store import build, eventually, fill, fill_log, refused, sql
+from tests.disks import fill
+from tests.integration.postgres_store import build, eventually, fill_log, refused, sql
 from tests.integration.verbs import lead
 from tests.mechanisms import LOCKS, ROWS, Mechanism, both
 from tests.proxies import proxied

@@ -16,14 +16,10 @@ import pytest
 
 from incumbent_backends.api import BackendError, Claim, Unavailable
 from incumbent_backends.sqlite import Sqlite
+from tests import disks
 from tests.integration import sqlite_writer
 from tests.integration.sqlite_store import build, locked, sql
 from tests.integration.verbs import lead, watching
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
 
 
 async def test_another_program_locks_the_file_for_three_seconds(path: Path) -> None:
@@ -75,24 +71,16 @@ async def test_a_gateway_frozen_while_it_writes_stops_others_until_it_is_killed(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.getuid():
-        pytest.fail("run as root: a full disk is tried on a file system mounted for it")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
+    with disks.small_disk(tmp_path / "small") as disk:
+        yield disk
 
 
 async def test_a_full_disk_and_its_recovery(small_disk: Path) -> None:
     path = small_disk / "store.db"
-    ballast = small_disk / "ballast"
     async with build(path) as backend, build(path) as other, watching(other) as watch:
         term = await lead(backend)
         keep = [Claim("e", term.token)]
-        fill(ballast)
+        ballast = disks.fill(small_disk)
         os.truncate(ballast, ballast.stat().st_size - 65536)  # a few more still succeed
         acknowledged, refusal = await lead_until_refused(backend)
         assert isinstance(refusal, Unavailable)
@@ -118,18 +106,8 @@ async def lead_until_refused(backend: Sqlite) -> tuple[list[int], BackendError]:
         return won, error
 
 
-def fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                continue
-
-
 async def test_a_disk_that_is_full_at_start(small_disk: Path) -> None:
-    fill(small_disk / "ballast")
+    disks.fill(small_disk)
     with pytest.raises(BackendError, match="full"):
         await build(small_disk / "store.db").__aenter__()
 

@@ -1,7 +1,6 @@
 """What waits together is one transaction on a real file: told after its commit, each its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,17 +13,6 @@ from tests.integration.sqlite_store import bid, build, locked, occupied, paused,
 from tests.integration.verbs import lead
 
 MANY = 100
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-async def backend(path: Path) -> AsyncIterator[Sqlite]:
-    async with build(path) as opened:
-        yield opened
 
 
 async def waiting(backend: Sqlite, *elections: str) -> list[asyncio.Task[Snapshot]]:

@@ -1,7 +1,6 @@
 """The verbs on a real file: what the conformance suite cannot see from outside the driver."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +19,6 @@ from tests.integration.sqlite_store import (
     trace,
 )
 from tests.integration.verbs import SECOND, lead, move, watching
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-async def backend(path: Path) -> AsyncIterator[Sqlite]:
-    async with build(path) as opened:
-        yield opened
 
 
 async def test_two_gateways_race_for_two_hundred_elections(path: Path) -> None:

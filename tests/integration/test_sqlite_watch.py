@@ -6,7 +6,6 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,6 @@ from incumbent_backends.lease_picture import SessionRow
 from incumbent_backends.sqlite import Sqlite
 from tests.integration.sqlite_store import build, look_round, occupied, sql
 from tests.integration.verbs import SECOND, lead, watching
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-async def backend(path: Path) -> AsyncIterator[Sqlite]:
-    async with build(path) as opened:
-        yield opened
-
 
 BY_HAND = {
     "the record": "DELETE FROM incumbent_term",

@@ -138,11 +138,9 @@ def etcd(name: str = "etcd-3.6", *, memory: bool = True, **flags: Any) -> Iterat
 
 
 @contextmanager
-def etcd_cluster(
-    name: str = "etcd-3.6", *, memory: bool = True, **flags: Any
-) -> Iterator[list[Etcd]]:
+def etcd_cluster() -> Iterator[list[Etcd]]:
     """Three members of one cluster, serving."""
-    members = [Etcd(name, memory=memory, **flags) for _ in range(3)]
+    members = [Etcd("etcd-3.6") for _ in range(3)]
     with running(members):
         yield members
 
